@@ -1,0 +1,62 @@
+"""The project that a command works in: its folder, its yoyo.ini, its folders of migrations.
+
+    PGPROOF_PROJECT=/srv/docmeta migrate status
+
+Found as yoyo finds it, upwards from the current folder, unless PGPROOF_PROJECT (which
+scripts/migrate sets to its own checkout) says where.
+"""
+
+import configparser
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from yoyo.config import read_config
+
+from pgproof.errors import UserError
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with migrations: its root, and the folders that yoyo is told to read."""
+
+    root: Path
+    sources: tuple[Path, ...]
+
+    def database_name(self) -> str:
+        """Return the name of the project's database on the embedded server: one per root."""
+        word = re.sub(r"[^a-z0-9]+", "_", self.root.name.lower()).strip("_") or "project"
+        return f"{word[:40]}_{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8]}"
+
+
+def find(sql: str | None) -> Project:
+    """Return the project: of the folder `sql` if given, else of the nearest yoyo.ini.
+
+    Raises UserError where there is neither, or yoyo.ini cannot be read.
+    """
+    if sql is not None:
+        folder = Path(sql).resolve()
+        return Project(folder.parent, (folder,))
+    root = os.environ.get("PGPROOF_PROJECT")
+    start = Path(root) if root else Path.cwd()
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / "yoyo.ini").is_file():
+            return Project(folder, _sources(folder / "yoyo.ini"))
+    raise UserError(
+        f"no yoyo.ini in {start} or above it\n"
+        "Run this inside the project, or name the folder of migrations with --sql.",
+        exit_code=2,
+    )
+
+
+def _sources(ini: Path) -> tuple[Path, ...]:
+    """Read `sources` of a yoyo.ini; relative ones are taken from its folder."""
+    try:
+        value = read_config(str(ini)).get("DEFAULT", "sources", fallback="sql")
+    except (configparser.Error, FileNotFoundError, UnicodeDecodeError) as error:
+        raise UserError(f"{ini}: {error}\nMend the file; yoyo reads it too.", 2) from None
+    # yoyo splits at blanks, and so cannot be told of a folder with a blank in its path.
+    whole = ini.parent / value.strip()
+    return (whole,) if whole.is_dir() else tuple(ini.parent / word for word in value.split())
