@@ -50,7 +50,7 @@ BEGIN
         IF to_regnamespace('docmeta_parked') IS NULL THEN
             CREATE SCHEMA docmeta_parked;
             COMMENT ON SCHEMA docmeta_parked IS
-                'Rows that rollbacks took out of docmeta; the next apply puts them back.';
+                'Rows that a rollback took out; the next apply puts them back.';
         END IF;
         EXECUTE format(
             'CREATE TABLE docmeta_parked.%1$I AS TABLE docmeta.%1$I', table_name

@@ -444,10 +444,9 @@ CREATE UNIQUE INDEX document_classifications_current_key
         (tenant_id, document_id, category, source, model_name) NULLS NOT DISTINCT
     WHERE superseded_at IS NULL;
 COMMENT ON INDEX docmeta.document_classifications_current_key IS
-    'The current statement of one source on one category: '
-    'SELECT id FROM docmeta.document_classifications WHERE tenant_id = $1 AND '
-    'document_id = $2 AND category = $3 AND source = $4 AND model_name = $5 AND '
-    'superseded_at IS NULL';
+    'What is currently said of a document, one statement a source and category: '
+    'SELECT category, confidence FROM docmeta.document_classifications '
+    'WHERE tenant_id = $1 AND document_id = $2 AND superseded_at IS NULL';
 
 CREATE UNIQUE INDEX document_classifications_current_primary_key
     ON docmeta.document_classifications (tenant_id, document_id)

@@ -1,0 +1,201 @@
+"""A test's own database: connections to it, and the migrations run on it in each way there is."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import psycopg2
+from psycopg2.extensions import connection
+
+ROOT = Path(__file__).parent.parent
+SQL = ROOT / "sql"
+MIGRATIONS = sorted(path for path in SQL.glob("*.sql") if not path.stem.endswith(".rollback"))
+IDS = [path.stem for path in MIGRATIONS]
+TABLES = (
+    "import_batches",
+    "hash_index",
+    "documents",
+    "duplicate_log",
+    "document_classifications",
+    "tags",
+    "document_tags",
+    "audit_log",
+    "error_log",
+)
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database on the test server; `close` ends every connection that was made to it."""
+
+    host: str
+    port: str
+    user: str
+    password: str | None
+    dbname: str
+    _connections: list[connection] = field(default_factory=list)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Return libpq's connection parameters."""
+        every = {"host": self.host, "port": self.port, "user": self.user, "dbname": self.dbname}
+        return {**every, "password": self.password} if self.password else every
+
+    @property
+    def url(self) -> str:
+        """Return the same as a URL."""
+        return f"postgresql://?{urlencode(self.parameters)}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return an environment in which libpq's variables name this database."""
+        named = {"dbname": "PGDATABASE"}
+        variables = {named.get(k, f"PG{k.upper()}"): v for k, v in self.parameters.items()}
+        return {**os.environ, **variables, "PGPROOF_PROJECT": str(ROOT)}
+
+    def connect(self, **more: str) -> connection:
+        """Return a new autocommit connection; `more` are parameters of libpq, such as options."""
+        made = psycopg2.connect(**{**self.parameters, **more})  # type: ignore[call-overload]
+        made.autocommit = True
+        self._connections.append(made)
+        assert isinstance(made, connection)
+        return made
+
+    @cached_property
+    def _own(self) -> connection:
+        return self.connect()
+
+    def query(self, sql: str, arguments: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run statements, and return the rows of the last one (none where it gives none)."""
+        with self._own.cursor() as cursor:
+            cursor.execute(sql, arguments)
+            return cursor.fetchall() if cursor.description else []
+
+    def value(self, sql: str, arguments: Sequence[Any] | None = None) -> Any:
+        """Return the first column of the one row of a query."""
+        ((first, *_),) = self.query(sql, arguments)
+        return first
+
+    def rows(self, schema: str = "docmeta") -> dict[str, list[str]]:
+        """Return every row of every table of a schema, as sorted JSON texts by table."""
+        tables = self.query(
+            "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(%s)::oid "
+            "AND relkind = 'r' ORDER BY relname",
+            [schema],
+        )
+        return {
+            table: [
+                row
+                for (row,) in self.query(
+                    f'SELECT to_jsonb(t)::text FROM "{schema}"."{table}" t ORDER BY 1'
+                )
+            ]
+            for (table,) in tables
+        }
+
+    def sequences(self) -> dict[str, tuple[int, bool]]:
+        """Return where each sequence of docmeta stands: last value, and whether it was given out."""
+        names = self.query(
+            "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('docmeta')::oid "
+            "AND relkind = 'S' ORDER BY relname"
+        )
+        return {
+            name: self.query(f'SELECT last_value, is_called FROM docmeta."{name}"')[0]
+            for (name,) in names
+        }
+
+    def close(self) -> None:
+        """End every connection."""
+        for made in self._connections:
+            made.close()
+
+
+def run(
+    *command: str | Path, environment: dict[str, str], cwd: Path = ROOT, code: int | None = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run a program and return what it said; its exit code must be `code`, if one is given."""
+    done = subprocess.run(
+        command,
+        env=environment,
+        cwd=cwd,
+        text=True,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+    )
+    assert code is None or done.returncode == code, f"{command}: {done.stdout}{done.stderr}"
+    return done
+
+
+@dataclass(frozen=True)
+class Runner:
+    """One way to run migrations, as a process: its words for all the way up and all the way down.
+
+    `folder` is the folder of migrations, the project's own by default.
+    """
+
+    name: str
+    program: tuple[str, ...]
+    all_up: tuple[str, ...]
+    all_down: tuple[str, ...]
+    folder: Path = SQL
+
+    def up(
+        self, db: Database, code: int | None = 0, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Apply all, with more environment variables where given."""
+        return self._run(self.all_up, db, code, variables)
+
+    def down(
+        self, db: Database, code: int | None = 0, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Roll all back."""
+        return self._run(self.all_down, db, code, variables)
+
+    def on(self, folder: Path) -> "Runner":
+        """Return the same runner for another folder of migrations."""
+        return replace(self, folder=folder)
+
+    def _run(
+        self, words: tuple[str, ...], db: Database, code: int | None, variables: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        command = (*self.program, *words, str(self.folder))
+        return run(*command, environment={**db.environment, **variables}, code=code)
+
+
+# yoyo as a DBA runs it, with nothing of ours; and ours.
+YOYO = Runner(
+    "yoyo",
+    (str(Path(sys.executable).with_name("yoyo")),),
+    ("apply", "--batch", "-d", "postgresql://"),
+    ("rollback", "--batch", "--all", "-d", "postgresql://"),
+)
+MIGRATE = Runner(
+    "migrate",
+    (sys.executable, "-m", "pgproof"),
+    ("up", "--sql"),
+    ("down", "--all", "--yes", "--sql"),
+)
+
+
+def apply_all(
+    *, host: str, port: str | int, user: str, dbname: str, password: str | None, **_: Any
+) -> None:
+    """Apply every migration to a template, as pytest-postgresql calls it."""
+    MIGRATE.up(Database(host, str(port), user, password, dbname))
+
+
+def fill(
+    *, host: str, port: str | int, user: str, dbname: str, password: str | None, **_: Any
+) -> None:
+    """Put the sample rows of every migration into a template."""
+    db = Database(host, str(port), user, password, dbname)
+    for path in sorted((ROOT / "tests" / "rows").glob("*.sql")):
+        db.query(path.read_text(encoding="utf-8"))
+    db.close()

@@ -1,0 +1,157 @@
+"""Laws of every migration: up, down and up again, by stock yoyo and by `migrate` alike."""
+
+import difflib
+from pathlib import Path
+
+import pytest
+from database import IDS, MIGRATE, MIGRATIONS, ROOT, SQL, TABLES, YOYO, Database, Runner
+
+from pgproof import catalog
+
+PARKED = "docmeta_parked"
+EXPECTED = ROOT / "tests" / "expected"
+
+runners = pytest.mark.parametrize("runner", [YOYO, MIGRATE], ids=lambda r: r.name)
+
+
+def read_catalog(db: Database) -> list[str]:
+    return catalog.read(db.connect(), parked=PARKED)
+
+
+def assert_same(before: list[str], after: list[str], order: str) -> None:
+    difference = catalog.difference(before, after, "before", "after")
+    assert not difference, "\n".join([order, *difference])
+
+
+def history(db: Database) -> list[tuple[str]]:
+    return db.query("SELECT migration_id FROM _yoyo_migration ORDER BY migration_id")
+
+
+def log(db: Database) -> list[tuple[str, str]]:
+    return db.query("SELECT operation, migration_id FROM _yoyo_log ORDER BY created_at_utc")
+
+
+@runners
+@pytest.mark.parametrize("migration", IDS)
+def test_apply_makes_the_expected_catalog(
+    migration: str, runner: Runner, db: Database, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    up_to = [path for path in MIGRATIONS if path.stem <= migration]
+    for path in up_to:
+        for half in (path, path.with_suffix(".rollback.sql")):
+            (tmp_path / half.name).write_bytes(half.read_bytes())
+    runner.on(tmp_path).up(db)
+    found = "".join(f"{line}\n" for line in read_catalog(db))
+    file = EXPECTED / f"{migration}.txt"
+    if request.config.getoption("--update-expected"):
+        file.write_text(found, encoding="utf-8")
+    expected = file.read_text(encoding="utf-8") if file.exists() else ""
+    difference = difflib.unified_diff(
+        expected.splitlines(), found.splitlines(), str(file.relative_to(ROOT)), "made", lineterm=""
+    )
+    assert found == expected, (
+        f"sql/{migration}.sql does not make what {file.relative_to(ROOT)} says; if it is right, "
+        "run scripts/test --update-expected and commit the difference:\n" + "\n".join(difference)
+    )
+
+
+def test_every_expected_catalog_belongs_to_a_migration() -> None:
+    assert sorted(path.stem for path in EXPECTED.glob("0*.txt")) == IDS
+
+
+@runners
+def test_rollback_without_rows_leaves_nothing(runner: Runner, db: Database) -> None:
+    before = read_catalog(db)
+    runner.up(db)
+    assert read_catalog(db) != before
+    runner.down(db)
+    assert_same(before, read_catalog(db), "these were left or lost by a file in sql/*.rollback.sql")
+    assert not db.query("SELECT FROM pg_namespace WHERE nspname ~ 'docmeta'")
+
+
+@runners
+def test_rollback_with_rows_leaves_only_the_parked_rows(runner: Runner, filled: Database) -> None:
+    rows = filled.rows()
+    runner.down(filled)
+    assert_same(
+        [line for line in read_catalog(filled) if "docmeta" in line], [], "left by a rollback"
+    )
+    parked = filled.rows(PARKED)
+    del parked["sequences"]
+    assert parked == rows
+
+
+@runners
+def test_apply_rollback_apply_restores_catalog_rows_and_sequences(
+    runner: Runner, filled: Database
+) -> None:
+    before, rows, sequences = read_catalog(filled), filled.rows(), filled.sequences()
+    assert sorted(rows) == sorted(TABLES)
+    assert all(rows.values()), "a table has no sample row in tests/rows/"
+    runner.down(filled)
+    runner.up(filled)
+    assert_same(before, read_catalog(filled), "sql/ does not restore")
+    assert filled.rows() == rows
+    assert filled.sequences() == sequences
+    assert not filled.query("SELECT FROM pg_namespace WHERE nspname = %s", [PARKED])
+
+
+@runners
+def test_rollback_drops_in_the_reverse_order_of_apply(runner: Runner, db: Database) -> None:
+    """The order is the server's: an event trigger writes down what is dropped."""
+    db.query("""
+        CREATE TABLE public.dropped (at int GENERATED ALWAYS AS IDENTITY, name text);
+        CREATE FUNCTION public.note() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO public.dropped (name)
+            SELECT object_name FROM pg_event_trigger_dropped_objects()
+            WHERE object_type = 'table' AND original AND schema_name = 'docmeta';
+        END $$;
+        CREATE EVENT TRIGGER note ON sql_drop EXECUTE FUNCTION public.note();
+    """)
+    runner.up(db)
+    runner.down(db)
+    dropped = [name for (name,) in db.query("SELECT name FROM public.dropped ORDER BY at")]
+    assert dropped == list(reversed(TABLES))
+
+
+@runners
+def test_history_is_what_happened(runner: Runner, db: Database) -> None:
+    runner.up(db)
+    assert history(db) == [(id_,) for id_ in IDS]
+    assert log(db) == [("apply", id_) for id_ in IDS]
+    runner.up(db)
+    assert len(log(db)) == len(IDS), "an apply with nothing pending wrote to the log"
+    runner.down(db)
+    assert history(db) == []
+    assert log(db)[len(IDS) :] == [("rollback", id_) for id_ in reversed(IDS)]
+
+
+def test_yoyo_and_migrate_go_on_where_the_other_left_off(db: Database) -> None:
+    YOYO.up(db)
+    assert "nothing to apply" in MIGRATE.up(db).stdout
+    MIGRATE.down(db)
+    assert history(db) == []
+    MIGRATE.up(db)
+    YOYO.down(db)
+    assert history(db) == []
+
+
+@runners
+def test_a_failing_migration_leaves_nothing(runner: Runner, db: Database, tmp_path: Path) -> None:
+    """Mends nothing half done: the first stays, the second fails in its last statement."""
+    first = MIGRATIONS[0]
+    for half in (first, first.with_suffix(".rollback.sql")):
+        (tmp_path / half.name).write_bytes(half.read_bytes())
+    (tmp_path / "9999_fails.sql").write_text(
+        f"-- depends: {first.stem}\nCREATE TABLE public.half ();\nSELECT 1 / 0;\n"
+    )
+    runner = runner.on(tmp_path)
+    assert runner.up(db, code=1).returncode == 1
+    assert history(db) == [(first.stem,)]
+    assert db.value("SELECT to_regclass('public.half')") is None
+
+
+def test_the_names_sort_as_they_are_numbered() -> None:
+    assert [int(id_[:4]) for id_ in IDS] == list(range(1, len(IDS) + 1))
+    assert all((SQL / f"{id_}.rollback.sql").exists() for id_ in IDS)
