@@ -91,7 +91,9 @@ def _from_url(url: str, named_by: str) -> Database:
     schema = dict(query).get("schema")
     query = [(name, value) for name, value in query if name != "schema"]
     try:
-        parameters = parse_dsn(parts._replace(query=urlencode(query)).geturl())
+        parameters = parse_dsn(
+            f"postgresql://{parts.netloc}{parts.path}?{urlencode(query)}".rstrip("?")
+        )
     except psycopg2.ProgrammingError as error:
         # libpq quotes what it cannot read, and that may be the password.
         said = "" if "@" in url or "password" in url else f": {str(error).strip()}"

@@ -7,16 +7,18 @@ yoyo orders, locks and keeps history; this module decides which migrations, and 
 goes wrong into words.
 """
 
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg2
 import psycopg2.errorcodes
-from yoyo import internalmigrations
 from yoyo.backends.core.postgresql import PostgresqlBackend
 from yoyo.connections import DatabaseURI
 from yoyo.exceptions import LockTimeout
@@ -154,12 +156,12 @@ def history(backend: Any) -> list[Entry]:
 
 def _read(backend: Any, table: str, query: str) -> list[tuple[Any, ...]]:
     """Read one of yoyo's tables; a database without them has no history."""
-    if internalmigrations.get_current_version(backend) == 0:
+    name = backend.quote_identifier(table)
+    # Not information_schema, which yoyo asks: it hides what the role may not read.
+    if backend.execute("SELECT to_regclass(:name)", {"name": name}).fetchone() == (None,):
         return []
     try:
-        rows: list[tuple[Any, ...]] = backend.execute(
-            query.format(backend.quote_identifier(table))
-        ).fetchall()
+        rows: list[tuple[Any, ...]] = backend.execute(query.format(name)).fetchall()
     except psycopg2.errors.InsufficientPrivilege as error:
         raise UserError(
             f"{error.diag.message_primary}\n"
@@ -194,7 +196,9 @@ def _run(backend: Any, migration: Any, operation: str, done: Callable[[Done], No
     started = time.perf_counter()
     run = backend.apply_one if operation == "apply" else backend.rollback_one
     try:
-        run(migration)
+        # yoyo prints the rows of a SELECT in a file; they are no result of ours.
+        with redirect_stdout(sys.stderr):
+            run(migration)
     except psycopg2.Error as error:
         user = backend.connection.info.user
         raise _failed(error, migration, operation, user) from error
@@ -206,7 +210,7 @@ def _run(backend: Any, migration: Any, operation: str, done: Callable[[Done], No
 def _failed(error: psycopg2.Error, migration: Any, operation: str, user: str) -> UserError:
     """Say which file and line failed, what the server said, and what is left of it."""
     forward = operation == "apply"
-    path = migration.path if forward else migrations.rollback_path(migration)
+    path = Path(migration.path) if forward else migrations.rollback_path(migration)
     place = migrations.shown(path)
     step = _step_of(error)
     if step is not None:

@@ -1,0 +1,459 @@
+"""Laws of the `migrate` command: what it does, says and returns, and what bad input gets."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from database import IDS, SQL, Database, run
+
+from pgproof.cli import main
+from pgproof.server import Server, find_binaries
+
+COMMANDS = ("up", "down", "redo", "status", "history", "new", "server")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three small migrations; the third says something and depends on nothing odd."""
+    for number, name in enumerate(("apple", "pear", "plum"), 1):
+        before = ["", "-- depends: 0001_apple\n", "-- depends: 0002_pear\n"][number - 1]
+        stem = tmp_path / f"{number:04d}_{name}"
+        stem.with_suffix(".sql").write_text(f"{before}CREATE TABLE public.{name} (id int);\n")
+        stem.with_suffix(".rollback.sql").write_text(f"DROP TABLE public.{name};\n")
+    return tmp_path
+
+
+def migrate(
+    db: Database, *words: str | Path, code: int = 0, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process; no output of it may be a traceback."""
+    environment = {**db.environment, **variables}
+    done = run(sys.executable, "-m", "pgproof", *words, environment=environment, code=code)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def tables(db: Database) -> list[str]:
+    found = db.query(
+        "SELECT relname FROM pg_class WHERE relname IN ('apple', 'pear', 'plum') ORDER BY 1"
+    )
+    return [name for (name,) in found]
+
+
+# What it does ---------------------------------------------------------------------------------
+
+
+def test_up_and_down_go_as_far_as_they_are_told(db: Database, folder: Path) -> None:
+    steps: list[tuple[tuple[str, ...], list[str]]] = [
+        (("up", "--to", "2"), ["apple", "pear"]),
+        (("up", "--to", "0001_apple"), ["apple", "pear"]),
+        (("up",), ["apple", "pear", "plum"]),
+        (("down",), ["apple", "pear"]),
+        (("down", "--to", "0001"), ["apple"]),
+        (("up",), ["apple", "pear", "plum"]),
+        (("redo",), ["apple", "pear", "plum"]),
+        (("down", "--steps", "2", "--yes"), ["apple"]),
+        (("up",), ["apple", "pear", "plum"]),
+        (("down", "--all", "--yes"), []),
+    ]
+    for words, left in steps:
+        migrate(db, *words, "--sql", folder)
+        assert tables(db) == left, words
+
+
+def test_one_line_a_migration_with_its_time(db: Database, folder: Path) -> None:
+    done = migrate(db, "up", "--sql", folder)
+    lines = done.stdout.splitlines()
+    assert [re.sub(r"\[[\d.]+ ms\]", "[T]", line) for line in lines] == [
+        "applied 0001_apple [T]",
+        "applied 0002_pear [T]",
+        "applied 0003_plum [T]",
+    ]
+    assert done.stderr.startswith(f"database {db.dbname} on ")
+    assert "rolled back 0003_plum [" in migrate(db, "down", "--sql", folder).stdout
+    nothing = migrate(db, "up", "--to", "1", "--sql", folder)
+    assert nothing.stdout == "nothing to apply: 3 migrations known, none pending\n"
+
+
+def test_status_and_its_exit_code(db: Database, folder: Path) -> None:
+    assert migrate(db, "status", "--sql", folder).stdout.count("pending") == 3
+    migrate(db, "status", "--exit-code", "--sql", folder, code=1)
+    migrate(db, "up", "--sql", folder)
+    shown = migrate(db, "status", "--exit-code", "--sql", folder).stdout
+    assert re.fullmatch(r"(applied   000\d_\w+ +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n){3}", shown)
+    (folder / "0003_plum.sql").unlink()
+    assert "missing   0003_plum" in migrate(db, "status", "--sql", folder).stdout
+
+
+def test_status_and_history_write_nothing(db: Database) -> None:
+    read_only = "-c default_transaction_read_only=on"
+    migrate(db, "status", PGOPTIONS=read_only)
+    assert "no history" in migrate(db, "history", PGOPTIONS=read_only).stdout
+    assert db.query("SELECT FROM pg_class WHERE relname ~ 'yoyo'") == []
+
+
+def test_json_is_the_whole_of_stdout(db: Database, folder: Path) -> None:
+    def asked(*words: str) -> dict[str, list[dict[str, str]]]:
+        result = json.loads(migrate(db, *words, "--json", "--sql", folder).stdout)
+        assert isinstance(result, dict)
+        return result
+
+    assert [row["id"] for row in asked("up")["applied"]] == [
+        "0001_apple",
+        "0002_pear",
+        "0003_plum",
+    ]
+    assert asked("up") == {"applied": []}
+    rolled_back = asked("down")["rolled_back"]
+    assert [(row["id"], row["operation"]) for row in rolled_back] == [("0003_plum", "rollback")]
+    states = asked("status")["migrations"]
+    assert [row["state"] for row in states] == ["applied", "applied", "pending"]
+    assert states[0]["applied_at"].endswith("+00:00")
+    assert states[2]["applied_at"] is None
+    assert [row["operation"] for row in asked("history")["history"]] == ["apply"] * 3 + ["rollback"]
+
+
+def test_down_of_several_wants_a_yes(db: Database, folder: Path) -> None:
+    migrate(db, "up", "--sql", folder)
+    refused = migrate(db, "down", "--all", "--sql", folder, code=2)
+    assert "this rolls back 3 migrations: 0003_plum, 0002_pear, 0001_apple" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert len(tables(db)) == 3
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 3), ("", 3), ("y", 1)])
+def test_down_of_several_asks_on_a_terminal(
+    answer: str, left: int, db: Database, folder: Path
+) -> None:
+    migrate(db, "up", "--sql", folder)
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "pgproof", "down", "--steps", "2", "--sql", str(folder)]
+    process = subprocess.Popen(
+        words, env=db.environment, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    os.write(ours, f"{answer}\n".encode())
+    _, stderr = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert b"Roll back 2 migrations: 0003_plum, 0002_pear? [y/N]" in stderr
+    assert len(tables(db)) == left
+    assert process.returncode == (0 if left == 1 else 1)
+
+
+def test_new_writes_the_next_pair(db: Database, folder: Path) -> None:
+    done = migrate(db, "new", "add", "Quince-tree", "--sql", folder)
+    assert [line.rpartition("/")[2] for line in done.stdout.splitlines()] == [
+        "0004_add_quince_tree.sql",
+        "0004_add_quince_tree.rollback.sql",
+    ]
+    text = (folder / "0004_add_quince_tree.sql").read_text()
+    assert "-- depends: 0003_plum\n" in text
+    assert re.findall(r"^-- (\w+): ", text, re.M) == ["Why", "Locks", "Rollback", "depends"]
+    # yoyo takes it as it is.
+    migrate(db, "up", "--sql", folder)
+    migrate(db, "down", "--all", "--yes", "--sql", folder)
+
+
+def test_new_begins_a_folder_at_one(db: Database, tmp_path: Path) -> None:
+    migrate(db, "new", "first", "step", "--sql", tmp_path / "fresh")
+    assert "depends" not in (tmp_path / "fresh" / "0001_first_step.sql").read_text()
+
+
+def test_a_folder_with_odd_letters_in_its_path(db: Database, folder: Path) -> None:
+    """yoyo takes a folder for a pattern, and splits a list at blanks."""
+    odd = folder / "my [sql] *files"
+    odd.mkdir()
+    for path in folder.glob("*.sql"):
+        path.rename(odd / path.name)
+    (folder / "yoyo.ini").write_text("[DEFAULT]\nsources = %(here)s/my [sql] *files\n")
+    migrate(db, "up", PGPROOF_PROJECT=str(folder))
+    assert len(tables(db)) == 3
+
+
+# What bad input gets ----------------------------------------------------------------------------
+
+
+def said(db: Database, *words: str | Path, code: int = 1, lines: int = 2, **variables: str) -> str:
+    """Run what must fail, and return its message: a line or two behind the database's name."""
+    done = migrate(db, *words, code=code, **variables)
+    message = re.sub(r"^database .*\n", "", done.stderr)
+    assert message.startswith("migrate: ")
+    assert message.count("\n") <= lines
+    assert done.stdout == ""
+    return message
+
+
+def test_an_unknown_command_or_option_is_usage(db: Database) -> None:
+    for words in (["sideways"], ["up", "--sideways"], [], ["down", "--steps", "0"]):
+        assert migrate(db, *words, code=2).stderr.startswith("usage: migrate")
+
+
+@pytest.mark.parametrize("wanted", ["0001_initial_shema", "4711", "initial", "0002"])
+def test_an_unknown_id_names_the_nearest(wanted: str, db: Database) -> None:
+    assert IDS[0] in said(db, "up", "--to", wanted, code=2)
+    assert not db.query("SELECT FROM pg_class WHERE relname ~ 'yoyo'")
+
+
+def test_down_to_what_is_not_applied(db: Database, folder: Path) -> None:
+    migrate(db, "up", "--to", "1", "--sql", folder)
+    assert "0003_plum is not applied" in said(db, "down", "--to", "3", "--sql", folder, code=2)
+
+
+@pytest.mark.parametrize(
+    ("variables", "cause", "mend"),
+    [
+        ({"PGHOST": "/nowhere"}, "No such file or directory", "Start that server"),
+        ({"PGHOST": "127.0.0.1", "PGPORT": "1"}, "refused", "DATABASE_URL"),
+        ({"PGHOST": "no-such-host.invalid"}, "could not translate", "Start that server"),
+        ({"PGDATABASE": "no such db"}, '"no such db" does not exist', "createdb no such db"),
+        ({"PGUSER": "nobody_here"}, 'role "nobody_here" does not exist', "PGUSER"),
+        ({"PGSERVICE": "absent"}, 'service "absent" not found', "libpq's variables"),
+    ],
+    ids=["no socket", "no server", "no host", "no database", "no role", "no service"],
+)
+@pytest.mark.parametrize("command", ["up", "status"])
+def test_what_cannot_be_reached(
+    command: str, variables: dict[str, str], cause: str, mend: str, db: Database
+) -> None:
+    message = said(db, command, **variables)
+    assert cause in message
+    assert mend in message
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        ("nonsense", "is not a URL"),
+        ("mysql://root:hunter2@host/db", "begins with mysql://"),
+        ("postgresql://bob:hun/ter2@host/db", "an @ after its first /"),
+        ("postgresql://bob:hunter2@host:port/db", 'invalid integer value "port"'),
+        ("postgresql://bob:hunter2@host/db?nonsense=1", "cannot be read"),
+        ("postgresql://bob:%zz@host/db", "cannot be read"),
+        ("postgresql:///db?password=hunter2&nonsense=1", "cannot be read"),
+        ("postgresql:///db?nonsense=1", "nonsense"),
+        ("postgresql://bob:hunter2@no-such-host.invalid/db", "could not translate"),
+    ],
+)
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_a_bad_url_is_refused_and_no_password_shown(
+    url: str, cause: str, way: str, db: Database
+) -> None:
+    if way == "option":
+        done = run(sys.executable, "-m", "pgproof", "up", "--database", url,
+                   environment=db.environment, code=None)  # fmt: skip
+    else:
+        done = run(sys.executable, "-m", "pgproof", "up",
+                   environment={**db.environment, "DATABASE_URL": url}, code=None)  # fmt: skip
+    assert done.returncode in (1, 2)
+    assert cause in done.stderr
+    for secret in ("hunter2", "ter2", "hun/"):
+        assert secret not in done.stdout + done.stderr
+    assert done.stderr.count("\n") <= 2
+
+
+def test_the_option_wins_over_the_variables(db: Database, folder: Path) -> None:
+    wrong = "postgresql:///nowhere?host=/nowhere"
+    done = migrate(db, "status", "-d", db.url, "--sql", folder, DATABASE_URL=wrong)
+    assert f"database {db.dbname}" in done.stderr
+    assert "(named by --database)" in done.stderr
+    done = migrate(db, "status", "--sql", folder, DATABASE_URL=db.url, PGDATABASE="nowhere")
+    assert "(named by DATABASE_URL)" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "down", "redo"])
+def test_a_read_only_session_is_refused(command: str, docs: Database) -> None:
+    before = docs.query("SELECT * FROM _yoyo_log")
+    message = said(docs, command, PGOPTIONS="-c default_transaction_read_only=on")
+    assert "read-only" in message
+    assert docs.query("SELECT * FROM _yoyo_log") == before
+
+
+def test_a_role_without_rights_is_told_what_to_grant(db: Database) -> None:
+    role = f"cli_weak_{os.getpid()}"
+    db.query(f"CREATE ROLE {role} LOGIN")
+    try:
+        message = said(db, "up", PGUSER=role)
+        assert f"GRANT CREATE, USAGE ON SCHEMA public TO {role}" in message
+        db.query(f"GRANT CREATE ON SCHEMA public TO {role}")
+        message = said(db, "up", PGUSER=role)
+        assert "0001_initial_schema.sql, line " in message
+        assert "permission denied for database" in message
+        assert role in message
+        assert db.query("SELECT FROM _yoyo_migration") == []
+        db.query(f'GRANT CREATE ON DATABASE "{db.dbname}" TO {role}')
+        migrate(db, "up", PGUSER=role)
+    finally:
+        db.query(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+def test_another_roles_history_is_not_written(docs: Database) -> None:
+    role = f"cli_other_{os.getpid()}"
+    docs.query(f"CREATE ROLE {role} LOGIN")
+    try:
+        assert "GRANT SELECT, INSERT, DELETE ON _yoyo_migration" in said(docs, "up", PGUSER=role)
+        assert "GRANT SELECT ON _yoyo_migration" in said(docs, "status", PGUSER=role)
+    finally:
+        docs.query(f"DROP ROLE {role}")
+
+
+def test_a_missing_or_empty_folder(db: Database, tmp_path: Path) -> None:
+    assert "no migration folder" in said(db, "up", "--sql", tmp_path / "nowhere", code=2)
+    assert "no migration in" in said(db, "up", "--sql", tmp_path, code=2)
+    assert "no yoyo.ini" in said(db, "up", code=2, PGPROOF_PROJECT=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("-- depends: 0000_nothing\nSELECT 1;\n", "Could not resolve dependencies"),
+        ("-- transactional: maybe\nSELECT 1;\n", "It must say true or false"),
+        (b"-- \xe9\nSELECT 1;\n", "byte 3 is not utf-8"),
+    ],
+    ids=["depends", "transactional", "latin-1"],
+)
+def test_a_file_that_cannot_be_read(
+    text: str | bytes, message: str, db: Database, folder: Path
+) -> None:
+    raw = text if isinstance(text, bytes) else text.encode()
+    (folder / "0004_bad.sql").write_bytes(raw)
+    assert message in said(db, "up", "--sql", folder, code=1)
+    assert tables(db) == []
+
+
+def test_a_bad_name_for_a_new_migration(db: Database, folder: Path) -> None:
+    assert "cannot name a migration" in said(db, "new", "../../etc", "--sql", folder, code=2)
+    assert len(list(folder.iterdir())) == 6
+
+
+# An SQL error names its place: (text of the file, line, what the server says).
+FAILING = {
+    "first statement": ("-- Head.\n\nSELECT\n    1 / 0;\nSELECT 2;\n", 3, "division by zero"),
+    "with a position": ("-- Head.\nSELECT 1;\n\nSELECT\n    nope;\n", 5, 'column "nope"'),
+    "comment before": ("SELECT 1;\n-- Why.\n-- More.\nSELECT 1 / 0;\n", 4, "division by zero"),
+    "position after a comment": ("SELECT 1;\n-- Why.\nSELECT nope;\n", 3, 'column "nope"'),
+    "the second of two alike": ("INSERT INTO public.apple VALUES (1);\n"
+                                "CREATE TABLE public.t (id int UNIQUE);\n"
+                                "INSERT INTO public.t VALUES (1);\n"
+                                "INSERT INTO public.t VALUES (1);\n", 4, "duplicate key"),
+    "syntax": ("SELECT 1;\nCREATE TABEL x;\n", 2, 'at or near "TABEL"'),
+    "in a body": ("DO $$\nBEGIN\n    RAISE EXCEPTION 'no'\n        USING HINT = 'do';\nEND $$;\n",
+                  1, "no (do)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_an_sql_error_names_file_and_line(case: str, db: Database, folder: Path) -> None:
+    text, line, server = FAILING[case]
+    (folder / "0002_pear.sql").write_text("-- depends: 0001_apple\n" + text)
+    done = migrate(db, "up", "--sql", folder, code=1)
+    assert re.search(rf"^migrate: .*0002_pear\.sql, line {line + 1}: .*", done.stderr, re.M)
+    assert server in done.stderr
+    assert "Nothing of 0002_pear was kept" in done.stderr
+    assert tables(db) == ["apple"]
+    assert "applied 0001_apple" in done.stdout
+
+
+def test_an_sql_error_of_a_rollback_names_its_file_and_line(db: Database, folder: Path) -> None:
+    (folder / "0003_plum.rollback.sql").write_text(
+        "DROP TABLE public.plum;\n\nSET LOCAL work_mem = '1MB';\nSELECT 1 / 0;\nSELECT 2;\n"
+    )
+    migrate(db, "up", "--sql", folder)
+    message = said(db, "down", "--sql", folder)
+    assert "0003_plum.rollback.sql, line 4: division by zero" in message
+    assert len(tables(db)) == 3
+
+
+def test_a_held_lock_is_named(db: Database, folder: Path) -> None:
+    migrate(db, "up", "--sql", folder)
+    db.query("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 4711)")
+    assert "Process 4711 has locked this database" in said(db, "down", "--sql", folder, lines=3)
+    assert len(tables(db)) == 3
+
+
+# A server of one's own -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def strict_server() -> Iterator[Server]:
+    """A server that asks for a password."""
+    with tempfile.TemporaryDirectory(prefix="pgproof-") as home:
+        Path(home).chmod(0o755)
+        server = Server(Path(home), find_binaries(), {"fsync": "off"})
+        server.start()
+        own = Database(**server.parameters("postgres"), password=None)
+        own.query("CREATE ROLE ada LOGIN SUPERUSER PASSWORD 'lovelace'")
+        (hba,) = Path(home).glob("pg*/pg_hba.conf")
+        hba.write_text("local all postgres trust\nlocal all all scram-sha-256\n")
+        own.query("SELECT pg_reload_conf()")
+        own.close()
+        yield server
+        server.stop()
+
+
+def test_a_wrong_password_is_told_from_a_missing_one(strict_server: Server) -> None:
+    def ada(password: str | None) -> Database:
+        return Database(
+            **{**strict_server.parameters("postgres"), "user": "ada"}, password=password
+        )
+
+    mend = "~/.pgpass or PGPASSWORD"
+    wrong = said(ada("byron"), "status")
+    assert "password authentication failed" in wrong
+    assert mend in wrong
+    missing = said(ada(None), "status", HOME="/nowhere")
+    assert "no password supplied" in missing
+    assert mend in missing
+    migrate(ada("lovelace"), "status")
+
+
+def test_a_standby_is_refused(strict_server: Server) -> None:
+    own = Database(**strict_server.parameters("postgres"), password=None)
+    data = Path(own.value("SHOW data_directory"))
+    own.close()
+    strict_server.stop()
+    (data / "standby.signal").touch()
+    try:
+        strict_server.start()
+        message = said(own, "up")
+        assert "standby in recovery" in message
+        assert "primary" in message
+    finally:
+        strict_server.stop()
+        (data / "standby.signal").unlink()
+        strict_server.start()
+
+
+# Help ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_what_it_does_changes_and_returns(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Changes: " in text
+    assert "exit codes: 0 done; 1 " in text
+    assert f"Example: migrate {command}" in text
+
+
+def test_the_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = re.findall(r"^    (\w+) +\w", capsys.readouterr().out, re.M)
+    assert tuple(listed) == COMMANDS
+
+
+def test_the_project_itself_is_found_from_below(db: Database) -> None:
+    environment = {k: v for k, v in db.environment.items() if k != "PGPROOF_PROJECT"}
+    done = run(sys.executable, "-m", "pgproof", "status", environment=environment, cwd=SQL)
+    assert IDS[0] in done.stdout
