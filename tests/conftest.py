@@ -18,10 +18,10 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from database import Database, apply_all, fill
 from psycopg2.extensions import parse_dsn
 from pytest_postgresql.factories import postgresql, postgresql_noproc
 
+from database import Database, apply_all, fill
 from pgproof.server import Server, find_binaries
 
 OWN_SERVER = pytest.StashKey[Server]()
@@ -67,7 +67,7 @@ def _scratch_home() -> Path:
 
     As root the server runs as another user, which could not enter pytest's own 0700 folders.
     """
-    memory = Path("/dev/shm")  # noqa: S108
+    memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30
     home = Path(tempfile.mkdtemp(prefix="pgproof-", dir=memory if roomy else None))
     home.chmod(0o755)

@@ -100,7 +100,7 @@ class Database:
         }
 
     def sequences(self) -> dict[str, tuple[int, bool]]:
-        """Return where each sequence of docmeta stands: last value, and whether it was given out."""
+        """Return where each sequence of docmeta stands: its last value, and if it was given out."""
         names = self.query(
             "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('docmeta')::oid "
             "AND relkind = 'S' ORDER BY relname"

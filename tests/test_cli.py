@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from database import IDS, SQL, Database, run
 
+from database import IDS, SQL, Database, run
 from pgproof.cli import main
 from pgproof.server import Server, find_binaries
 
@@ -167,7 +167,7 @@ def test_new_begins_a_folder_at_one(db: Database, tmp_path: Path) -> None:
 
 
 def test_a_folder_with_odd_letters_in_its_path(db: Database, folder: Path) -> None:
-    """yoyo takes a folder for a pattern, and splits a list at blanks."""
+    """Yoyo takes a folder for a pattern, and splits a list at blanks."""
     odd = folder / "my [sql] *files"
     odd.mkdir()
     for path in folder.glob("*.sql"):
@@ -222,7 +222,7 @@ def test_down_to_what_is_not_applied(db: Database, folder: Path) -> None:
 def test_what_cannot_be_reached(
     command: str, variables: dict[str, str], cause: str, mend: str, db: Database
 ) -> None:
-    message = said(db, command, **variables)
+    message = said(db, command, code=1, lines=2, **variables)
     assert cause in message
     assert mend in message
 

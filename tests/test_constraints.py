@@ -6,14 +6,15 @@ other checks are listed in CASES. A constraint of tests/expected/ without a case
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import psycopg2
 import pytest
-from database import IDS, ROOT, TABLES, Database
 from psycopg2.extensions import connection
 from psycopg2.sql import SQL, Composed, Identifier, Placeholder
+
+from database import IDS, ROOT, TABLES, Database
 
 Row = Mapping[str, Any]
 
@@ -224,7 +225,8 @@ CASES: dict[str, tuple[list[Row], list[Row]]] = {
 FOREIGN_KEYS: dict[str, tuple[Row, Row]] = {
     "documents_batch_fkey": ({"batch_id": 1}, {"batch_id": 999}),
     "documents_content_fkey": ({}, {"content_sha256": OTHER_SHA}),
-    "duplicate_log_supersedes_fkey": ({"id": 1001, "supersedes_id": 1}, {"id": 1001, "supersedes_id": 999}),
+    "duplicate_log_supersedes_fkey": ({"id": 1001, "supersedes_id": 1},
+                                      {"id": 1001, "supersedes_id": 999}),
     "document_classifications_document_fkey": ({}, {"document_id": 999}),
     "document_tags_document_fkey": ({}, {"document_id": 999}),
     "document_tags_tag_fkey": ({}, {"tag_id": 999}),
@@ -315,7 +317,7 @@ def cases(name: str) -> tuple[list[Row], list[Row]]:
         return CASES[name]
     if name in KNOWN:
         column = rule.removesuffix("_known")
-        met = [{column: value, **beside} for value, beside in KNOWN[name].items()]
+        met: list[Row] = [{column: value, **beside} for value, beside in KNOWN[name].items()]
         return met, [{column: "other", **UNKNOWN_BESIDE.get(name, {})}]
     if match := re.fullmatch(r"(\w+?)_(\d+)_to_(\d+)(_bytes)?", rule):
         return bounds(table, match[1], match[4] or "", int(match[2]), int(match[3]))
@@ -399,7 +401,7 @@ def test_no_case_is_left_over() -> None:
     assert sorted(set(named("FOREIGN KEY")) - set(FOREIGN_KEYS)) == []
 
 
-# What a row gets that says no more than it must. The values of the transaction stand for themselves.
+# What a row gets that says no more than it must.
 DEFAULTS: dict[str, Any] = {
     "tenant_id": 1,
     "imported_count": 0,
@@ -448,7 +450,7 @@ def test_defaults_are_seen(table: str, session: connection) -> None:
         cursor.execute("SELECT to_jsonb(now()), pg_current_xact_id()::text, session_user")
         start, transaction, user = cursor.fetchone() or ("", "", "")
         cursor.execute("ROLLBACK")
-    meaning = {
+    meaning: dict[str, Callable[[Any], bool]] = {
         "its transaction": lambda value: value == transaction,
         "start of its transaction": lambda value: value == start,
         "the moment": lambda value: value > start,

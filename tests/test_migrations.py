@@ -4,8 +4,8 @@ import difflib
 from pathlib import Path
 
 import pytest
-from database import IDS, MIGRATE, MIGRATIONS, ROOT, SQL, TABLES, YOYO, Database, Runner
 
+from database import IDS, MIGRATE, MIGRATIONS, ROOT, SQL, TABLES, YOYO, Database, Runner
 from pgproof import catalog
 
 PARKED = "docmeta_parked"

@@ -5,8 +5,9 @@ import time
 
 import psycopg2
 import pytest
-from database import MIGRATE, YOYO, Database
 from psycopg2.errors import LockNotAvailable, UndefinedTable
+
+from database import MIGRATE, YOYO, Database
 
 UNFILLED = "INSERT INTO docmeta.hash_index (sha256, size_bytes) VALUES (sha256(%s), 1)"
 
@@ -140,7 +141,7 @@ def test_a_policy_hides_no_row_from_the_copy(filled: Database) -> None:
     filled.query(
         """
         CREATE ROLE parking_owner LOGIN;
-        GRANT CREATE ON DATABASE {0} TO parking_owner;
+        GRANT CREATE ON DATABASE {} TO parking_owner;
         GRANT ALL ON SCHEMA public TO parking_owner;
         GRANT ALL ON ALL TABLES IN SCHEMA public TO parking_owner;
         ALTER SCHEMA docmeta OWNER TO parking_owner;

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from database import MIGRATE, YOYO, Database
 
 
@@ -26,7 +27,7 @@ class File:
 
 @pytest.fixture(scope="module")
 def files() -> list[File]:
-    """Every regular file below Python's library folder, and a few whose names are odd on purpose."""
+    """Every regular file below Python's library folder, and a few with odd names."""
     found = []
     root = os.fsencode(sysconfig.get_paths()["stdlib"])
     for folder, _, names in os.walk(root):
@@ -75,7 +76,8 @@ def ingest(db: Database, files: list[File]) -> int:
     with db.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
             "CREATE TEMP TABLE met (n bigint GENERATED ALWAYS AS IDENTITY, sha256 bytea, "
-            "size_bytes bigint, filename text, raw bytea, mime text, uri text, modified timestamptz)"
+            "size_bytes bigint, filename text, raw bytea, mime text, uri text, "
+            "modified timestamptz)"
         )
         cursor.copy_expert(
             "COPY met (sha256, size_bytes, filename, raw, mime, uri, modified) FROM STDIN",

@@ -2,6 +2,7 @@
 
 import psycopg2
 import pytest
+
 from database import Database
 
 DELETE = (
@@ -90,11 +91,12 @@ def test_one_current_classification_by_source_and_one_primary(store: Database) -
     store.query(insert, ["invoice", "model", "layout", "1", True])
     store.query(insert, ["invoice", "rule", None, None, False])
     store.query(insert, ["invoice", "user", None, None, False])
-    for again, index in [
+    refused: list[tuple[list[object], str]] = [
         (["invoice", "model", "layout", "2", False], "document_classifications_current_key"),
         (["invoice", "rule", None, None, False], "document_classifications_current_key"),
         (["letter", "user", None, None, True], "document_classifications_current_primary_key"),
-    ]:
+    ]
+    for again, index in refused:
         with pytest.raises(psycopg2.errors.UniqueViolation) as caught:
             store.query(insert, again)
         assert caught.value.diag.constraint_name == index

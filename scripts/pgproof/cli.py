@@ -217,7 +217,11 @@ def _json(arguments: argparse.Namespace, name: str, rows: Iterable[Any]) -> int:
     if arguments.json:
         from dataclasses import asdict
 
-        print(json.dumps({name: [asdict(row) for row in rows]}, default=lambda at: at.isoformat(), indent=2))
+        print(
+            json.dumps(
+                {name: [asdict(row) for row in rows]}, default=lambda at: at.isoformat(), indent=2
+            )
+        )
     return 0
 
 
