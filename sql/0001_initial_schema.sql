@@ -138,15 +138,16 @@ CREATE INDEX hash_index_verify_idx
     ON docmeta.hash_index (tenant_id, last_verified_at NULLS FIRST);
 COMMENT ON INDEX docmeta.hash_index_verify_idx IS
     'What to verify next, the never verified first: '
-    'SELECT sha256 FROM docmeta.hash_index WHERE tenant_id = $1 ORDER BY '
-    'last_verified_at NULLS FIRST LIMIT 100';
+    'SELECT sha256 FROM docmeta.hash_index WHERE tenant_id = $1 '
+    'ORDER BY last_verified_at NULLS FIRST LIMIT 100';
 
 CREATE INDEX hash_index_orphan_idx
     ON docmeta.hash_index (tenant_id, orphaned_at)
     WHERE orphaned_at IS NOT NULL;
 COMMENT ON INDEX docmeta.hash_index_orphan_idx IS
     'Contents that nothing points to, the longest abandoned first: '
-    'SELECT sha256 FROM docmeta.hash_index WHERE tenant_id = $1 AND orphaned_at < $2 '
+    'SELECT sha256 FROM docmeta.hash_index '
+    'WHERE tenant_id = $1 AND orphaned_at < $2 '
     'ORDER BY orphaned_at';
 
 
@@ -285,28 +286,32 @@ CREATE UNIQUE INDEX documents_live_source_key
     WHERE deleted_at IS NULL AND source_id IS NOT NULL;
 COMMENT ON INDEX docmeta.documents_live_source_key IS
     'The live document of a source object: '
-    'SELECT id FROM docmeta.documents WHERE tenant_id = $1 AND source_system = $2 AND '
-    'source_id = $3 AND deleted_at IS NULL';
+    'SELECT id FROM docmeta.documents '
+    'WHERE tenant_id = $1 AND source_system = $2 AND source_id = $3 '
+    'AND deleted_at IS NULL';
 
 CREATE INDEX documents_content_idx
     ON docmeta.documents (tenant_id, content_sha256);
 COMMENT ON INDEX docmeta.documents_content_idx IS
     'All documents of one content: '
-    'SELECT id FROM docmeta.documents WHERE tenant_id = $1 AND content_sha256 = $2';
+    'SELECT id FROM docmeta.documents '
+    'WHERE tenant_id = $1 AND content_sha256 = $2';
 
 CREATE INDEX documents_batch_idx
     ON docmeta.documents (tenant_id, batch_id);
 COMMENT ON INDEX docmeta.documents_batch_idx IS
     'What a run brought: '
-    'SELECT id FROM docmeta.documents WHERE tenant_id = $1 AND batch_id = $2';
+    'SELECT id FROM docmeta.documents '
+    'WHERE tenant_id = $1 AND batch_id = $2';
 
 CREATE INDEX documents_trash_idx
     ON docmeta.documents (tenant_id, deleted_at, id)
     WHERE deleted_at IS NOT NULL;
 COMMENT ON INDEX docmeta.documents_trash_idx IS
     'The trash page by page, the longest deleted first: '
-    'SELECT id FROM docmeta.documents WHERE tenant_id = $1 AND deleted_at IS NOT NULL '
-    'AND (deleted_at, id) > ($2, $3) ORDER BY deleted_at, id LIMIT 50';
+    'SELECT id FROM docmeta.documents '
+    'WHERE tenant_id = $1 AND deleted_at IS NOT NULL AND (deleted_at, id) > ($2, $3) '
+    'ORDER BY deleted_at, id LIMIT 50';
 
 
 -- 4. duplicate_log: each duplicate met, and what was decided --------------------------
@@ -379,8 +384,9 @@ CREATE INDEX duplicate_log_existing_document_idx
     ON docmeta.duplicate_log (tenant_id, existing_document_id, id);
 COMMENT ON INDEX docmeta.duplicate_log_existing_document_idx IS
     'The duplicates of a document, in order: '
-    'SELECT id, decision FROM docmeta.duplicate_log WHERE tenant_id = $1 AND '
-    'existing_document_id = $2 ORDER BY id';
+    'SELECT id, decision FROM docmeta.duplicate_log '
+    'WHERE tenant_id = $1 AND existing_document_id = $2 '
+    'ORDER BY id';
 
 
 -- 5. document_classifications: what a document is about, and who says so --------------
@@ -453,17 +459,18 @@ CREATE UNIQUE INDEX document_classifications_current_primary_key
     WHERE is_primary AND superseded_at IS NULL;
 COMMENT ON INDEX docmeta.document_classifications_current_primary_key IS
     'The category to show: '
-    'SELECT category FROM docmeta.document_classifications WHERE tenant_id = $1 AND '
-    'document_id = $2 AND is_primary AND superseded_at IS NULL';
+    'SELECT category FROM docmeta.document_classifications '
+    'WHERE tenant_id = $1 AND document_id = $2 AND is_primary '
+    'AND superseded_at IS NULL';
 
 CREATE INDEX document_classifications_category_idx
     ON docmeta.document_classifications (tenant_id, category, document_id)
     WHERE superseded_at IS NULL;
 COMMENT ON INDEX docmeta.document_classifications_category_idx IS
     'The documents of a category, page by page: '
-    'SELECT document_id FROM docmeta.document_classifications WHERE tenant_id = $1 '
-    'AND category = $2 AND superseded_at IS NULL AND document_id > $3 ORDER BY '
-    'document_id LIMIT 50';
+    'SELECT document_id FROM docmeta.document_classifications '
+    'WHERE tenant_id = $1 AND category = $2 AND superseded_at IS NULL '
+    'AND document_id > $3 ORDER BY document_id LIMIT 50';
 
 
 -- 6. tags: words that people put on documents -----------------------------------------
@@ -523,8 +530,9 @@ CREATE UNIQUE INDEX tags_live_name_key
     WHERE deleted_at IS NULL;
 COMMENT ON INDEX docmeta.tags_live_name_key IS
     'The live tag of a name: '
-    'SELECT id FROM docmeta.tags WHERE tenant_id = $1 AND lower(name COLLATE "C") = '
-    'lower($2::text COLLATE "C") AND deleted_at IS NULL';
+    'SELECT id FROM docmeta.tags '
+    'WHERE tenant_id = $1 AND lower(name COLLATE "C") = lower($2::text COLLATE "C") '
+    'AND deleted_at IS NULL';
 
 
 -- 7. document_tags: which document bears which tag ------------------------------------
@@ -559,8 +567,9 @@ CREATE INDEX document_tags_tag_idx
     ON docmeta.document_tags (tenant_id, tag_id, document_id);
 COMMENT ON INDEX docmeta.document_tags_tag_idx IS
     'The documents that bear a tag, page by page: '
-    'SELECT document_id FROM docmeta.document_tags WHERE tenant_id = $1 AND tag_id = '
-    '$2 AND document_id > $3 ORDER BY document_id LIMIT 50';
+    'SELECT document_id FROM docmeta.document_tags '
+    'WHERE tenant_id = $1 AND tag_id = $2 AND document_id > $3 '
+    'ORDER BY document_id LIMIT 50';
 
 
 -- 8. audit_log: who changed what, and when --------------------------------------------
@@ -627,15 +636,17 @@ CREATE INDEX audit_log_document_idx
     WHERE document_id IS NOT NULL;
 COMMENT ON INDEX docmeta.audit_log_document_idx IS
     'The history of a document, the newest first: '
-    'SELECT id, action FROM docmeta.audit_log WHERE tenant_id = $1 AND document_id = '
-    '$2 ORDER BY id DESC LIMIT 50';
+    'SELECT id, action FROM docmeta.audit_log '
+    'WHERE tenant_id = $1 AND document_id = $2 '
+    'ORDER BY id DESC LIMIT 50';
 
--- BRIN: the rows lie in order of time, and a B-tree would be 300 times the size.
+-- BRIN: the rows lie in order of time, and a B-tree over all of them would be far larger.
 CREATE INDEX audit_log_occurred_at_idx
     ON docmeta.audit_log USING brin (occurred_at);
 COMMENT ON INDEX docmeta.audit_log_occurred_at_idx IS
     'What happened in a span of time: '
-    'SELECT id FROM docmeta.audit_log WHERE occurred_at >= $1 AND occurred_at < $2';
+    'SELECT id FROM docmeta.audit_log '
+    'WHERE occurred_at >= $1 AND occurred_at < $2';
 
 
 -- 9. error_log: what failed, and what became of it ------------------------------------
@@ -714,37 +725,41 @@ CREATE INDEX error_log_retry_idx
     WHERE resolved_at IS NULL AND next_retry_at IS NOT NULL;
 COMMENT ON INDEX docmeta.error_log_retry_idx IS
     'What to try again, the longest due first: '
-    'SELECT id FROM docmeta.error_log WHERE tenant_id = $1 AND next_retry_at <= $2 '
-    'AND resolved_at IS NULL ORDER BY next_retry_at LIMIT 10 FOR UPDATE SKIP LOCKED';
+    'SELECT id FROM docmeta.error_log '
+    'WHERE tenant_id = $1 AND next_retry_at <= $2 AND resolved_at IS NULL '
+    'ORDER BY next_retry_at LIMIT 10 FOR UPDATE SKIP LOCKED';
 
 CREATE INDEX error_log_open_idx
     ON docmeta.error_log (tenant_id, id)
     WHERE resolved_at IS NULL;
 COMMENT ON INDEX docmeta.error_log_open_idx IS
     'Open errors, the newest first: '
-    'SELECT id, message FROM docmeta.error_log WHERE tenant_id = $1 AND resolved_at '
-    'IS NULL ORDER BY id DESC LIMIT 50';
+    'SELECT id, message FROM docmeta.error_log '
+    'WHERE tenant_id = $1 AND resolved_at IS NULL '
+    'ORDER BY id DESC LIMIT 50';
 
 CREATE INDEX error_log_batch_idx
     ON docmeta.error_log (tenant_id, batch_id)
     WHERE batch_id IS NOT NULL;
 COMMENT ON INDEX docmeta.error_log_batch_idx IS
     'What failed in a run: '
-    'SELECT id, message FROM docmeta.error_log WHERE tenant_id = $1 AND batch_id = $2';
+    'SELECT id, message FROM docmeta.error_log '
+    'WHERE tenant_id = $1 AND batch_id = $2';
 
 CREATE INDEX error_log_document_idx
     ON docmeta.error_log (tenant_id, document_id)
     WHERE document_id IS NOT NULL;
 COMMENT ON INDEX docmeta.error_log_document_idx IS
     'What failed for a document: '
-    'SELECT id, message FROM docmeta.error_log WHERE tenant_id = $1 AND document_id = '
-    '$2';
+    'SELECT id, message FROM docmeta.error_log '
+    'WHERE tenant_id = $1 AND document_id = $2';
 
 CREATE INDEX error_log_occurred_at_idx
     ON docmeta.error_log USING brin (occurred_at);
 COMMENT ON INDEX docmeta.error_log_occurred_at_idx IS
     'What failed in a span of time: '
-    'SELECT id FROM docmeta.error_log WHERE occurred_at >= $1 AND occurred_at < $2';
+    'SELECT id FROM docmeta.error_log '
+    'WHERE occurred_at >= $1 AND occurred_at < $2';
 
 
 -- The rows that a rollback of this migration parked come back: identity values as they
