@@ -640,7 +640,7 @@ COMMENT ON INDEX docmeta.audit_log_document_idx IS
     'WHERE tenant_id = $1 AND document_id = $2 '
     'ORDER BY id DESC LIMIT 50';
 
--- BRIN: the rows lie in order of time, and a B-tree over all of them would be far larger.
+-- BRIN: the rows lie in order of time, and a B-tree would be far larger.
 CREATE INDEX audit_log_occurred_at_idx
     ON docmeta.audit_log USING brin (occurred_at);
 COMMENT ON INDEX docmeta.audit_log_occurred_at_idx IS
