@@ -32,6 +32,8 @@ UNSAFE_BUT_FAST = {
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "max_wal_size": "2GB",
+    # Not in /dev/shm: a server that is killed with -9 leaves its segments there.
+    "dynamic_shared_memory_type": "mmap",
 }
 
 
