@@ -96,6 +96,25 @@ def test_apply_rollback_apply_restores_catalog_rows_and_sequences(
     assert not filled.query("SELECT FROM pg_namespace WHERE nspname = %s", [PARKED])
 
 
+def test_the_sample_rows_leave_nothing_out(filled: Database) -> None:
+    """Every column filled somewhere, null where it may be; ids with gaps, sequences ahead."""
+    for table, column, nullable in filled.query("""
+        SELECT relname, attname, NOT attnotnull FROM pg_attribute
+        JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relnamespace = 'docmeta'::regnamespace AND relkind = 'r' AND attnum > 0
+            AND NOT attisdropped
+    """):
+        some, none = filled.query(
+            f"SELECT count({column}) > 0, count({column}) < count(*) FROM docmeta.{table}"
+        )[0]
+        assert some, f"{table}.{column} is null in every sample row"
+        assert none == nullable, f"{table}.{column} is never null in a sample row"
+    for sequence, (last, _) in filled.sequences().items():
+        table = sequence.removesuffix("_id_seq")
+        highest, rows = filled.query(f"SELECT max(id), count(*) FROM docmeta.{table}")[0]
+        assert last > highest > rows, sequence
+
+
 @runners
 def test_rollback_drops_in_the_reverse_order_of_apply(runner: Runner, db: Database) -> None:
     """The order is the server's: an event trigger writes down what is dropped."""
