@@ -75,6 +75,8 @@ class Database:
         """Run statements, and return the rows of the last one (none where it gives none)."""
         with self._own.cursor() as cursor:
             cursor.execute(sql, arguments)
+            # psycopg2 shows no rows of a SELECT without columns: a test of these cannot fail.
+            assert cursor.description or not cursor.statusmessage.startswith("SELECT"), sql
             return cursor.fetchall() if cursor.description else []
 
     def value(self, sql: str, arguments: Sequence[Any] | None = None) -> Any:

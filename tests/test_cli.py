@@ -96,7 +96,7 @@ def test_status_and_history_write_nothing(db: Database) -> None:
     read_only = "-c default_transaction_read_only=on"
     migrate(db, "status", PGOPTIONS=read_only)
     assert "no history" in migrate(db, "history", PGOPTIONS=read_only).stdout
-    assert db.query("SELECT FROM pg_class WHERE relname ~ 'yoyo'") == []
+    assert db.query("SELECT 1 FROM pg_class WHERE relname ~ 'yoyo'") == []
 
 
 def test_json_is_the_whole_of_stdout(db: Database, folder: Path) -> None:
@@ -198,7 +198,7 @@ def test_an_unknown_command_or_option_is_usage(db: Database) -> None:
 @pytest.mark.parametrize("wanted", ["0001_initial_shema", "4711", "initial", "0002"])
 def test_an_unknown_id_names_the_nearest(wanted: str, db: Database) -> None:
     assert IDS[0] in said(db, "up", "--to", wanted, code=2)
-    assert not db.query("SELECT FROM pg_class WHERE relname ~ 'yoyo'")
+    assert not db.query("SELECT 1 FROM pg_class WHERE relname ~ 'yoyo'")
 
 
 def test_down_to_what_is_not_applied(db: Database, folder: Path) -> None:
@@ -286,7 +286,7 @@ def test_a_role_without_rights_is_told_what_to_grant(db: Database) -> None:
         assert "0001_initial_schema.sql, line " in message
         assert "permission denied for database" in message
         assert role in message
-        assert db.query("SELECT FROM _yoyo_migration") == []
+        assert db.query("SELECT 1 FROM _yoyo_migration") == []
         db.query(f'GRANT CREATE ON DATABASE "{db.dbname}" TO {role}')
         migrate(db, "up", PGUSER=role)
     finally:

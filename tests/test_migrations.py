@@ -66,7 +66,7 @@ def test_rollback_without_rows_leaves_nothing(runner: Runner, db: Database) -> N
     assert read_catalog(db) != before
     runner.down(db)
     assert_same(before, read_catalog(db), "these were left or lost by a file in sql/*.rollback.sql")
-    assert not db.query("SELECT FROM pg_namespace WHERE nspname ~ 'docmeta'")
+    assert not db.query("SELECT 1 FROM pg_namespace WHERE nspname ~ 'docmeta'")
 
 
 @runners
@@ -93,7 +93,7 @@ def test_apply_rollback_apply_restores_catalog_rows_and_sequences(
     assert_same(before, read_catalog(filled), "sql/ does not restore")
     assert filled.rows() == rows
     assert filled.sequences() == sequences
-    assert not filled.query("SELECT FROM pg_namespace WHERE nspname = %s", [PARKED])
+    assert not filled.query("SELECT 1 FROM pg_namespace WHERE nspname = %s", [PARKED])
 
 
 def test_the_sample_rows_leave_nothing_out(filled: Database) -> None:

@@ -84,7 +84,7 @@ def test_a_rollback_waits_for_no_reader_longer_than_its_lock_timeout(filled: Dat
 
 def test_discard_drops_the_rows_for_good(filled: Database) -> None:
     YOYO.down(filled, PGOPTIONS="-c docmeta.on_rollback=discard")
-    assert not filled.query("SELECT FROM pg_namespace WHERE nspname ~ 'docmeta'")
+    assert not filled.query("SELECT 1 FROM pg_namespace WHERE nspname ~ 'docmeta'")
     restore(filled)
     assert not any(filled.rows().values())
 
@@ -195,7 +195,7 @@ def test_a_row_that_comes_while_rows_are_put_back_is_not_dropped(filled: Databas
         with ThreadPoolExecutor() as pool:
             up = pool.submit(MIGRATE.up, filled, code=None)
             while not up.done() and not filled.query(
-                "SELECT FROM pg_locks WHERE NOT granted "
+                "SELECT 1 FROM pg_locks WHERE NOT granted "
                 "AND relation = to_regclass('docmeta_parked.tags')::oid"
             ):
                 time.sleep(0.005)
