@@ -76,7 +76,7 @@ class Database:
         with self._own.cursor() as cursor:
             cursor.execute(sql, arguments)
             # psycopg2 shows no rows of a SELECT without columns: a test of these cannot fail.
-            assert cursor.description or not cursor.statusmessage.startswith("SELECT"), sql
+            assert cursor.description or not str(cursor.statusmessage).startswith("SELECT"), sql
             return cursor.fetchall() if cursor.description else []
 
     def value(self, sql: str, arguments: Sequence[Any] | None = None) -> Any:
@@ -171,12 +171,18 @@ class Runner:
         return run(*command, environment={**db.environment, **variables}, code=code)
 
 
-# yoyo as a DBA runs it, with nothing of ours; and ours.
+# yoyo as a DBA runs it, with nothing of ours; the same on our backend; and our own command.
 YOYO = Runner(
     "yoyo",
     (str(Path(sys.executable).with_name("yoyo")),),
     ("apply", "--batch", "-d", "postgresql://"),
     ("rollback", "--batch", "--all", "-d", "postgresql://"),
+)
+SAFE_YOYO = Runner(
+    "yoyo+pgproof",
+    YOYO.program,
+    ("apply", "--batch", "-d", "postgresql+pgproof://"),
+    ("rollback", "--batch", "--all", "-d", "postgresql+pgproof://"),
 )
 MIGRATE = Runner(
     "migrate",

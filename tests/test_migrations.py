@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from database import IDS, MIGRATE, MIGRATIONS, ROOT, SQL, TABLES, YOYO, Database, Runner
+from database import IDS, MIGRATE, MIGRATIONS, ROOT, SAFE_YOYO, SQL, TABLES, YOYO, Database, Runner
 from pgproof import catalog
 
 PARKED = "docmeta_parked"
 EXPECTED = ROOT / "tests" / "expected"
 
-runners = pytest.mark.parametrize("runner", [YOYO, MIGRATE], ids=lambda r: r.name)
+runners = pytest.mark.parametrize("runner", [YOYO, SAFE_YOYO, MIGRATE], ids=lambda r: r.name)
 
 
 def read_catalog(db: Database) -> list[str]:

@@ -14,14 +14,13 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pgproof import __version__
+from pgproof.arguments import parser
 from pgproof.errors import UserError
 
 if TYPE_CHECKING:
+    from pgproof.history import State
     from pgproof.project import Project
     from pgproof.runner import Done
-
-EXIT_CODES = "exit codes: 0 done; 1 a difference or a failed migration; 2 usage"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,15 +28,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns the exit code; an expected error is printed in a line or two, never as a traceback.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments) or 0)
+        return COMMANDS[arguments.command](arguments) or 0
     except UserError as error:
         print(f"migrate: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("migrate: interrupted", file=sys.stderr)
         return 130
+    except SystemExit as interrupted:
+        print("migrate: interrupted; what ran was rolled back", file=sys.stderr)
+        return int(str(interrupted.code))
     except BrokenPipeError:
         # The reader (head, less) has gone: what remains to be printed is nobody's loss.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,8 +93,7 @@ def _status(arguments: argparse.Namespace) -> int:
     states = runner.status(_backend(arguments, project), files)
     width = max(len(state.id) for state in states)
     for state in states:
-        when = f"{state.applied_at:%Y-%m-%d %H:%M:%S} UTC" if state.applied_at else ""
-        _say(arguments, f"{state.state:<8}  {state.id:<{width}}  {when}".rstrip())
+        _say(arguments, f"{state.state:<12}  {state.id:<{width}}  {_details(state)}".rstrip())
     _json(arguments, "migrations", states)
     return int(arguments.exit_code and any(state.state != "applied" for state in states))
 
@@ -100,16 +101,55 @@ def _status(arguments: argparse.Namespace) -> int:
 def _history(arguments: argparse.Namespace) -> int:
     from pgproof import runner
 
-    entries = runner.history(_backend(arguments, _project(arguments)))
+    entries = runner.log(_backend(arguments, _project(arguments)))
     for entry in entries:
         _say(
             arguments,
             f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.operation:<8}  {entry.id}"
-            f"  by {entry.user} from {entry.host}",
+            f"  by {entry.by} from {entry.host}",
         )
     if not entries:
         _say(arguments, "no history: nothing was ever applied here")
     return _json(arguments, "history", entries)
+
+
+def _repair(arguments: argparse.Namespace) -> None:
+    from pgproof import migrations, runner
+
+    project, files = _files(arguments)
+    wanted = [migrations.find(name, [m.id for m in files]) for name in arguments.id]
+    adopted = runner.repair(_backend(arguments, project), files, wanted)
+    sums = {migration.id: migration.checksums for migration in files}
+    for record in adopted:
+        print(f"adopted {record.id}, applied {record.applied_at:%Y-%m-%d %H:%M:%S} UTC")
+        for half, then in (("forward", record.forward), ("rollback", record.rollback)):
+            now = sums[record.id][half]
+            if then != now:
+                print(f"  {half:<8}  {str(then)[:12]} -> {now[:12]} (SHA-256)")
+    if not adopted:
+        print("nothing to adopt: no applied file was edited")
+
+
+def _baseline(arguments: argparse.Namespace) -> int:
+    from pgproof import baseline, migrations
+
+    project, files = _files(arguments)
+    to = migrations.find(arguments.to, [m.id for m in files])
+    backend = _backend(arguments, project)
+    difference = baseline.difference(backend, files, to, arguments.parked)
+    if difference:
+        print("\n".join(difference))
+        raise UserError(
+            f"the schema is not what the files up to {to} produce: see the difference above\n"
+            "Mend the schema or the files; nothing was recorded."
+        )
+    for id_ in baseline.record(backend, files, to):
+        print(f"recorded {id_}")
+    return 0
+
+
+def _unlock(arguments: argparse.Namespace) -> None:
+    print(_backend(arguments, _project(arguments)).migration_lock.remove_dead())
 
 
 def _new(arguments: argparse.Namespace) -> None:
@@ -163,6 +203,7 @@ def _files(arguments: argparse.Namespace) -> tuple["Project", Any]:
 def _backend(arguments: argparse.Namespace, project: "Project") -> Any:
     """Connect to the database that is named, and say which it is."""
     from pgproof import database, runner
+    from pgproof.project import SETTINGS
 
     def embedded() -> dict[str, str]:
         from pgproof.server import Server
@@ -174,9 +215,22 @@ def _backend(arguments: argparse.Namespace, project: "Project") -> Any:
         return server.parameters(project.database_name())
 
     target = database.choose(arguments.database, embedded)
-    backend = runner.open_backend(target)
+    options = {name: value for name in SETTINGS if (value := getattr(arguments, name, None))}
+    backend = runner.open_backend(target, project.settings, options)
+    backend.notify = _tell
     _tell(f"{database.described(backend.connection)} (named by {target.named_by})")
     return backend
+
+
+def _details(state: "State") -> str:
+    """Say when, by whom, in what time and from which text a migration was applied."""
+    if state.applied_at is None:
+        return ""
+    words = [f"{state.applied_at:%Y-%m-%d %H:%M:%S} UTC", f"by {state.by}" if state.by else ""]
+    words += [f"in {state.seconds:.3f} s"] if state.seconds is not None else []
+    words += [f"edited: {' and '.join(state.edited)}"] if state.edited else []
+    words += [] if state.checked else ["unchecked: applied by stock yoyo"]
+    return "  ".join(word for word in words if word)
 
 
 def _confirm(chosen: Sequence[str]) -> None:
@@ -225,133 +279,15 @@ def _json(arguments: argparse.Namespace, name: str, rows: Iterable[Any]) -> int:
     return 0
 
 
-# Arguments --------------------------------------------------------------------------------
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="migrate",
-        description="Apply, roll back and inspect a folder of plain-SQL migrations with yoyo.",
-        epilog=f"{EXIT_CODES}. Each command: migrate COMMAND --help",
-    )
-    parser.add_argument("--version", action="version", version=f"migrate {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    up = _command(
-        commands,
-        "up",
-        _up,
-        "Apply what is pending, in order.",
-        "the schema and yoyo's history",
-        "migrate up --to 0003",
-    )
-    up.add_argument("--to", metavar="ID", help="stop after this migration (id or number)")
-    _add_json(up)
-
-    down = _command(
-        commands,
-        "down",
-        _down,
-        "Roll back, the last applied first: one by default.",
-        "the schema and yoyo's history; rows are parked, not lost",
-        "migrate down --steps 2 --yes",
-    )
-    reach = down.add_mutually_exclusive_group()
-    reach.add_argument("--to", metavar="ID", help="roll back all that came after this migration")
-    reach.add_argument("--steps", metavar="N", type=_positive, default=1, help="how many (1)")
-    reach.add_argument("--all", action="store_true", help="roll back everything")
-    down.add_argument("--yes", action="store_true", help="do not ask before more than one")
-    _add_json(down)
-
-    _command(
-        commands,
-        "redo",
-        _redo,
-        "Roll the last migration back and apply it again.",
-        "the schema and yoyo's history",
-        "migrate redo",
-    )
-
-    status = _command(
-        commands,
-        "status",
-        _status,
-        "Show what is applied and what is pending.",
-        "nothing",
-        "migrate status --exit-code",
-    )
-    status.add_argument("--exit-code", action="store_true", help="exit 1 when something is pending")
-    _add_json(status)
-
-    history = _command(
-        commands,
-        "history",
-        _history,
-        "Show yoyo's log, the oldest entry first.",
-        "nothing",
-        "migrate history --json",
-    )
-    _add_json(history)
-
-    new = _command(
-        commands,
-        "new",
-        _new,
-        "Write the two files of a new migration.",
-        "adds two files to the folder of migrations",
-        "migrate new add document status",
-        database=False,
-    )
-    new.add_argument("name", nargs="+", metavar="NAME", help="words: verb, object")
-
-    server = _command(
-        commands,
-        "server",
-        _server,
-        "Run the embedded PostgreSQL.",
-        "start, url and psql start it; stop stops it",
-        "migrate server psql",
-        database=False,
-    )
-    server.add_argument("action", choices=("start", "stop", "status", "url", "psql"))
-    return parser
-
-
-def _command(
-    commands: Any,
-    name: str,
-    run: Callable[[argparse.Namespace], int | None],
-    does: str,
-    changes: str,
-    example: str,
-    *,
-    database: bool = True,
-) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=does,
-        description=f"{does} Changes: {changes}.",
-        epilog=f"{EXIT_CODES}. Example: {example}",
-    )
-    command.set_defaults(run=run)
-    command.add_argument("--sql", metavar="FOLDER", help="the migrations (default: of yoyo.ini)")
-    if database:
-        command.add_argument(
-            "--database",
-            "-d",
-            metavar="URL",
-            help="the database (default: DATABASE_URL, else PGHOST and libpq's other variables, "
-            "else the embedded server); keep passwords in ~/.pgpass",
-        )
-    return command
-
-
-def _add_json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print the result as JSON")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
+    "up": _up,
+    "down": _down,
+    "redo": _redo,
+    "status": _status,
+    "history": _history,
+    "repair": _repair,
+    "baseline": _baseline,
+    "unlock": _unlock,
+    "new": _new,
+    "server": _server,
+}

@@ -8,7 +8,7 @@ No text that leaves this module holds a password.
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -17,6 +17,7 @@ from psycopg2.extensions import parse_dsn
 
 from pgproof.errors import UserError
 
+SETTINGS = ("schema", "lock_timeout", "lock_retries", "wait")  # of a URL, and not libpq's
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE")
 
 _PASSWORD = re.compile(r"(?<=:)[^:@/\s]*(?=@)|(?<=password=)[^\s&]*")
@@ -42,11 +43,14 @@ _MENDS: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Database:
-    """One database to act on: libpq connection parameters, and who named it."""
+    """One database to act on: libpq connection parameters, who named it, and our own settings.
+
+    `settings` are those of SETTINGS that its URL gives, as text.
+    """
 
     parameters: Mapping[str, str]
     named_by: str
-    schema: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def choose(option: str | None, embedded: Callable[[], Mapping[str, str]]) -> Database:
@@ -66,7 +70,7 @@ def choose(option: str | None, embedded: Callable[[], Mapping[str, str]]) -> Dat
 
 
 def _from_url(url: str, named_by: str) -> Database:
-    """Read a URL, with yoyo's own parameter `schema` in it."""
+    """Read a URL, with parameters of ours in it."""
     scheme, _, rest = url.partition("://")
     if not rest and url.rstrip(":/") not in ("postgresql", "postgres"):
         raise UserError(
@@ -88,8 +92,8 @@ def _from_url(url: str, named_by: str) -> Database:
             exit_code=2,
         )
     query = parse_qsl(parts.query, keep_blank_values=True)
-    schema = dict(query).get("schema")
-    query = [(name, value) for name, value in query if name != "schema"]
+    settings = {name: value for name, value in query if name in SETTINGS}
+    query = [(name, value) for name, value in query if name not in SETTINGS]
     try:
         parameters = parse_dsn(
             f"postgresql://{parts.netloc}{parts.path}?{urlencode(query)}".rstrip("?")
@@ -102,28 +106,18 @@ def _from_url(url: str, named_by: str) -> Database:
             "Write it as postgresql://USER@HOST:PORT/NAME, odd characters as %XX.",
             exit_code=2,
         ) from None
-    return Database(parameters, named_by, schema)
+    return Database(parameters, named_by, settings)
 
 
-def connect(database: Database) -> Any:
-    """Return an autocommit psycopg2 connection, or raise UserError that says how to mend it."""
-    try:
-        # An empty DSN makes psycopg2 refuse; a name for the session makes libpq decide the rest.
-        parameters: dict[str, Any] = {"application_name": "migrate", **database.parameters}
-        connection = psycopg2.connect(**parameters)
-    except psycopg2.OperationalError as error:
-        raise refused(error, database) from None
-    connection.autocommit = True
-    return connection
-
-
-def refused(error: Exception, database: Database) -> UserError:
+def refused(error: Exception) -> UserError:
     """Turn libpq's error on connecting into two lines: what it said, and the mend."""
     said = without_password(" ".join(str(error).split()))
     for pattern, mend in _MENDS:
         if match := re.search(pattern, said):
             return UserError(f"{said}\n{mend.format(**match.groupdict())}")
-    return UserError(f"{said}\nThe server was named by {database.named_by}.")
+    return UserError(
+        f"{said}\nThe server is named by --database, else DATABASE_URL, else libpq's variables."
+    )
 
 
 def described(connection: Any) -> str:
@@ -132,58 +126,6 @@ def described(connection: Any) -> str:
     where = info.host or "the local socket"
     port = "" if where.startswith("/") else f":{info.port}"
     return f"database {info.dbname} on {where}{port} as {info.user}"
-
-
-def refuse_read_only(connection: Any, schema: str | None) -> None:
-    """Raise UserError where nothing could be migrated: a standby, a read-only session, no rights.
-
-    Asked before anything is touched, because yoyo takes each of these for a held lock.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT pg_is_in_recovery(),
-                current_setting('transaction_read_only')::boolean,
-                quote_ident(coalesce(%(schema)s, current_schema())),
-                coalesce(has_schema_privilege(
-                    to_regnamespace(quote_ident(coalesce(%(schema)s, current_schema())))::oid,
-                    'CREATE'), false),
-                to_regclass('_yoyo_migration') IS NOT NULL,
-                coalesce(
-                    has_table_privilege(to_regclass('_yoyo_migration'), 'SELECT')
-                    AND has_table_privilege(to_regclass('_yoyo_migration'), 'INSERT')
-                    AND has_table_privilege(to_regclass('_yoyo_migration'), 'DELETE'), false),
-                quote_ident(current_user)
-            """,
-            {"schema": schema},
-        )
-        standby, read_only, home, may_create, history, may_write, user = cursor.fetchone()
-    if standby:
-        raise UserError(
-            "the server is a standby in recovery: it takes no change\n"
-            "Name its primary with --database, DATABASE_URL or PGHOST."
-        )
-    if read_only:
-        raise UserError(
-            "the session is read-only (default_transaction_read_only is on): it takes no change\n"
-            "Run with PGOPTIONS='-c default_transaction_read_only=off', or mend it on the server."
-        )
-    if home is None:
-        raise UserError(
-            "no schema of the search_path exists: there is no place for yoyo's history\n"
-            "Create one (CREATE SCHEMA public), or name one with ?schema= in the URL."
-        )
-    if not history and not may_create:
-        raise UserError(
-            f"role {user} may not create yoyo's history tables in schema {home}\n"
-            f"As its owner, run: GRANT CREATE, USAGE ON SCHEMA {home} TO {user}"
-        )
-    if history and not may_write:
-        raise UserError(
-            f"role {user} may not write yoyo's history (table _yoyo_migration)\n"
-            f"As its owner, run: GRANT SELECT, INSERT, DELETE ON _yoyo_migration TO {user}, and "
-            "the same on _yoyo_log and yoyo_lock."
-        )
 
 
 def without_password(text: str) -> str:

@@ -1,23 +1,25 @@
-"""The migration files: found, ordered by yoyo, named, numbered, and located line by line.
+"""The migration files: found and ordered by yoyo, read as psql reads them, named and numbered.
 
-    python -c "from pgproof import migrations; print(migrations.read(['sql']))"
+    python -c "import pathlib, pgproof.migrations as m; print(m.read([pathlib.Path('sql')]))"
 
 Nothing here talks to a database.
 """
 
 import difflib
 import glob
+import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import sqlparse
 import yoyo
 from yoyo.exceptions import BadMigration, MigrationConflict
-from yoyo.migrations import topological_sort
+from yoyo.migrations import Migration, topological_sort
 
+from pgproof import statements
 from pgproof.errors import UserError
 
 ROLLBACK_SUFFIX = ".rollback.sql"
@@ -44,9 +46,9 @@ SET LOCAL lock_timeout = '200ms';
 def read(folders: Sequence[Path]) -> Any:
     """Read every migration of `folders`, in the order in which yoyo applies them.
 
-    Returns a loaded `yoyo.migrations.MigrationList`.
+    Returns a prepared `yoyo.migrations.MigrationList` (see `prepare`).
     Raises UserError for a folder that is missing or holds no migration, and for a file that
-    yoyo cannot read.
+    cannot be read.
     """
     for folder in folders:
         if not folder.is_dir():
@@ -58,31 +60,89 @@ def read(folders: Sequence[Path]) -> Any:
     try:
         # yoyo takes a source for a glob pattern.
         found = yoyo.read_migrations(*(glob.escape(str(folder)) for folder in folders))
-        for migration in found:
-            _load(migration)
-        ordered = found.replace(topological_sort(found))
-    except (BadMigration, MigrationConflict) as error:
-        raise UserError(f"{error}\nMend its name or its `-- depends:` line.") from None
-    if not ordered:
+    except MigrationConflict as error:
+        raise UserError(f"two migrations are called {error}\nRename one of them.") from None
+    if not found and not found.post_apply:
         raise UserError(
             f"no migration in {', '.join(map(str, folders))}\nMake the first one: migrate new NAME",
             exit_code=2,
         )
-    return ordered
+    prepare(found, {migration.id: migration for migration in found})
+    return ordered(found)
 
 
-def _load(migration: Any) -> None:
+def ordered(found: Any) -> Any:
+    """Return the same list in yoyo's order: by name, then by `depends`."""
     try:
-        migration.load()
-    except UnicodeDecodeError as error:
+        return found.replace(topological_sort(found))
+    except BadMigration as error:
+        raise UserError(f"{error}\nMend their `-- depends:` lines.") from None
+
+
+def all_beside(found: Sequence[Any]) -> Any:
+    """Return every migration of the folders that `found` is from, in order.
+
+    yoyo's own commands hand on a selection; what is missing or edited shows in the whole alone.
+    """
+    folders = list(dict.fromkeys(Path(migration.source_dir) for migration in found))
+    names = {path.stem for folder in folders for path in folder.glob("*.sql")}
+    if names >= {m.id for m in found} and len(found) == sum(
+        not name.endswith(".rollback") and not name.startswith("post-apply") for name in names
+    ):
+        prepare(found)
+        return ordered(found)
+    return read(folders)
+
+
+def prepare(found: Sequence[Any], known: Mapping[str, Any] | None = None) -> None:
+    """Fill in what yoyo would read from each .sql file, read as psql reads it.
+
+    A prepared migration has `forward` and `rollback`, lists of Statement, and `checksums` of both
+    halves ("none" where there is no file). `known` are the migrations that `depends` may name, by
+    id; by default all that yoyo has met in this process. Raises UserError.
+    """
+    if known is None:
+        known = Migration._Migration__all_migrations
+    for migration in (*found, *getattr(found, "post_apply", ())):
+        if not migration.is_raw_sql():
+            migration.load()
+        elif not hasattr(migration, "forward"):
+            _prepare(migration, known)
+
+
+def _prepare(migration: Any, known: Mapping[str, Any]) -> None:
+    path, back = Path(migration.path), rollback_path(migration)
+    text = statements.decode(path.read_bytes(), path)
+    undo = statements.decode(back.read_bytes(), back) if back.exists() else None
+    told = statements.directives(text)
+    mode = told.get("transactional", "true").strip().lower()
+    if mode not in ("true", "false"):
+        raise UserError(f"{shown(path)}: `-- transactional: {mode}`\nIt must say true or false.")
+    needed = told.get("depends", "").split()
+    if lacking := [name for name in needed if name not in known]:
         raise UserError(
-            f"{shown(migration.path)}: byte {error.start} is not {error.encoding}\n"
-            "Save the file as UTF-8, and run with PYTHONUTF8=1."
-        ) from None
-    except KeyError as error:
-        raise UserError(
-            f"{shown(migration.path)}: `-- transactional:` says {error}\nIt must say true or false."
-        ) from None
+            f"{shown(path)}: `-- depends:` names {lacking[0]}, and there is no such migration\n"
+            f"{_nearest(lacking[0], list(known))}"
+        )
+    migration._depends = {known[name] for name in needed}
+    migration.use_transactions = mode == "true"
+    migration.source = text
+    migration.module = ModuleType(migration.path)
+    migration.module.__doc__ = "\n".join(statements.header(text))
+    migration.steps = []  # yoyo takes it for loaded; its own steps are never run
+    migration.forward = statements.split(text)
+    migration.rollback = statements.split(undo or "")
+    migration.checksums = {"forward": _checksum(text), "rollback": _checksum(undo)}
+
+
+def _checksum(text: str | None) -> str:
+    """Return the SHA-256 of a file as psql reads it: a BOM and CRLF make no difference."""
+    return "none" if text is None else hashlib.sha256(text.encode()).hexdigest()
+
+
+def hash_of(migration_id: str) -> str:
+    """Return yoyo's key of a migration: the SHA-256 of its name."""
+    return hashlib.sha256(migration_id.encode()).hexdigest()
 
 
 def rollback_path(migration: Any) -> Path:
@@ -101,32 +161,12 @@ def find(wanted: str, ids: Sequence[str]) -> str:
         same = [i for i in ids if (m := _NUMBERED.match(i)) and int(m[1]) == int(wanted)]
         if len(same) == 1:
             return same[0]
+    raise UserError(f"no migration {wanted!r}\n{_nearest(wanted, ids)}", exit_code=2)
+
+
+def _nearest(wanted: str, ids: Sequence[str]) -> str:
     near = difflib.get_close_matches(wanted, ids, n=3, cutoff=0.3) or list(ids[-3:])
-    raise UserError(
-        f"no migration {wanted!r}\nThe nearest: {', '.join(near) or 'there is none'}",
-        exit_code=2,
-    )
-
-
-def line_of(path: Path, statement: int, position: int | None) -> int:
-    """Return the line (from 1) of a place in one statement of a migration file.
-
-    `statement` counts from 0 as yoyo splits the file; `position` is the server's character
-    position in it, from 1, or None for the statement's start.
-    """
-    text = path.read_text(encoding="utf-8")
-    # yoyo drops the statements that are blank, and the header in front of the first one.
-    pieces = [piece for piece in sqlparse.split(text) if piece.strip()]
-    start = 0
-    for piece in pieces[:statement]:
-        start = text.index(piece, start) + len(piece)
-    piece = pieces[statement]
-    start = text.index(piece, start)
-    # Of the first statement alone yoyo cuts off the comment lines before it is sent.
-    if statement == 0 or position is None:
-        header = re.match(r"(?:[^\S\n]*(?:--[^\n]*)?\n)*", piece)
-        start += header.end() if header else 0
-    return text.count("\n", 0, start + (position or 1) - 1) + 1
+    return f"The nearest: {', '.join(near) or 'there is none'}"
 
 
 def new(folder: Path, name: str) -> tuple[Path, Path]:

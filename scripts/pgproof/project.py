@@ -10,20 +10,27 @@ import configparser
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from yoyo.config import read_config
 
 from pgproof.errors import UserError
 
+SETTINGS = ("lock_timeout", "lock_retries", "wait")
+
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with migrations: its root, and the folders that yoyo is told to read."""
+    """A folder with migrations: its root, the folders that yoyo reads, and what yoyo.ini sets.
+
+    `settings` are those of lock_timeout, lock_retries and wait that it gives, as text.
+    """
 
     root: Path
     sources: tuple[Path, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def database_name(self) -> str:
         """Return the name of the project's database on the embedded server: one per root."""
@@ -43,7 +50,7 @@ def find(sql: str | None) -> Project:
     start = Path(root) if root else Path.cwd()
     for folder in (start.resolve(), *start.resolve().parents):
         if (folder / "yoyo.ini").is_file():
-            return Project(folder, _sources(folder / "yoyo.ini"))
+            return _read(folder / "yoyo.ini")
     raise UserError(
         f"no yoyo.ini in {start} or above it\n"
         "Run this inside the project, or name the folder of migrations with --sql.",
@@ -51,12 +58,15 @@ def find(sql: str | None) -> Project:
     )
 
 
-def _sources(ini: Path) -> tuple[Path, ...]:
-    """Read `sources` of a yoyo.ini; relative ones are taken from its folder."""
+def _read(ini: Path) -> Project:
+    """Read a yoyo.ini; relative `sources` are taken from its folder."""
     try:
-        value = read_config(str(ini)).get("DEFAULT", "sources", fallback="sql")
+        told = read_config(str(ini))["DEFAULT"]
+        value = told.get("sources", "sql")
+        settings = {name: told[name] for name in SETTINGS if name in told}
     except (configparser.Error, FileNotFoundError, UnicodeDecodeError) as error:
         raise UserError(f"{ini}: {error}\nMend the file; yoyo reads it too.", 2) from None
     # yoyo splits at blanks, and so cannot be told of a folder with a blank in its path.
     whole = ini.parent / value.strip()
-    return (whole,) if whole.is_dir() else tuple(ini.parent / word for word in value.split())
+    sources = [whole] if whole.is_dir() else [ini.parent / word for word in value.split()]
+    return Project(ini.parent, tuple(sources), settings)

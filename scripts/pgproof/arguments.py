@@ -1,0 +1,185 @@
+"""The words of the `migrate` command: each command, what it changes, its options, an example.
+
+arguments.parser().parse_args(["up", "--to", "3"])
+"""
+
+import argparse
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgproof import __version__
+
+EXIT_CODES = "exit codes: 0 done; 1 a difference or a failed migration; 2 usage"
+
+Options = dict[str, dict[str, Any]]
+
+JSON: Options = {"--json": {"action": "store_true", "help": "print the result as JSON"}}
+DATABASE: Options = {
+    "--database -d": {
+        "metavar": "URL",
+        "help": "the database (default: DATABASE_URL, else PGHOST and libpq's other variables, "
+        "else the embedded server); keep passwords in ~/.pgpass",
+    }
+}
+WAITING: Options = {
+    "--lock-timeout": {
+        "metavar": "TIME",
+        "help": "how long a statement waits for the lock of a table (200ms; a file's own goes "
+        "first)",
+    },
+    "--lock-retries": {
+        "metavar": "N",
+        "help": "how often a migration tries again to get that lock (20)",
+    },
+    "--wait": {"metavar": "TIME", "help": "how long to wait for another run to end (30s)"},
+}
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: what it does, what it changes, an example, and its options by their names.
+
+    Options under a name of `either` exclude each other.
+    """
+
+    name: str
+    does: str
+    changes: str
+    example: str
+    options: Options = field(default_factory=dict)
+    either: Options = field(default_factory=dict)
+
+
+COMMANDS = (
+    Command(
+        "up",
+        "Apply what is pending, in order.",
+        "the schema and yoyo's history",
+        "migrate up --to 0003",
+        {
+            "--to": {"metavar": "ID", "help": "stop after this migration (id or number)"},
+            **JSON,
+            **DATABASE,
+            **WAITING,
+        },
+    ),
+    Command(
+        "down",
+        "Roll back, the last applied first: one by default.",
+        "the schema and yoyo's history; rows are parked, not lost",
+        "migrate down --steps 2 --yes",
+        {
+            "--yes": {"action": "store_true", "help": "do not ask before more than one"},
+            **JSON,
+            **DATABASE,
+            **WAITING,
+        },
+        {
+            "--to": {"metavar": "ID", "help": "roll back all that came after this migration"},
+            "--steps": {"metavar": "N", "type": _positive, "default": 1, "help": "how many (1)"},
+            "--all": {"action": "store_true", "help": "roll back everything"},
+        },
+    ),
+    Command(
+        "redo",
+        "Roll the last migration back and apply it again.",
+        "the schema and yoyo's history",
+        "migrate redo",
+        {**DATABASE, **WAITING},
+    ),
+    Command(
+        "status",
+        "Show which migrations are applied, pending, edited, missing or out of order.",
+        "nothing; it takes no lock, and needs the right to SELECT alone",
+        "migrate status --exit-code",
+        {
+            "--exit-code": {"action": "store_true", "help": "exit 1 unless all is applied"},
+            **JSON,
+            **DATABASE,
+        },
+    ),
+    Command(
+        "history",
+        "Show yoyo's log, the oldest entry first.",
+        "nothing",
+        "migrate history --json",
+        {**JSON, **DATABASE},
+    ),
+    Command(
+        "repair",
+        "Adopt applied files that were edited since, as they are now.",
+        "yoyo's log alone: who adopted them, and when; nothing is run",
+        "migrate repair 0003",
+        {
+            "id": {"nargs": "*", "metavar": "ID", "help": "which (default: all that are edited)"},
+            **DATABASE,
+            **WAITING,
+        },
+    ),
+    Command(
+        "baseline",
+        "Record migrations as applied on a database that has their schema already.",
+        "yoyo's history alone, and only if the schema is what the files produce",
+        "migrate baseline --to 0001",
+        {
+            "--to": {"metavar": "ID", "required": True, "help": "the last one that it has"},
+            "--parked": {"metavar": "SCHEMA", "help": "a schema of parked rows, not compared"},
+            **DATABASE,
+            **WAITING,
+        },
+    ),
+    Command(
+        "unlock",
+        "Say who holds the migration lock, and remove it if that run is dead.",
+        "the row of a dead run in yoyo_lock; a live run keeps its lock",
+        "migrate unlock",
+        DATABASE,
+    ),
+    Command(
+        "new",
+        "Write the two files of a new migration.",
+        "adds two files to the folder of migrations",
+        "migrate new add document status",
+        {"name": {"nargs": "+", "metavar": "NAME", "help": "words: verb, object"}},
+    ),
+    Command(
+        "server",
+        "Run the embedded PostgreSQL.",
+        "start, url and psql start it; stop stops it",
+        "migrate server psql",
+        {"action": {"choices": ("start", "stop", "status", "url", "psql")}},
+    ),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; what it parses has `command`, and the options by their names."""
+    made = argparse.ArgumentParser(
+        prog="migrate",
+        description="Apply, roll back and inspect a folder of plain-SQL migrations with yoyo.",
+        epilog=f"{EXIT_CODES}. Each command: migrate COMMAND --help",
+    )
+    made.add_argument("--version", action="version", version=f"migrate {__version__}")
+    commands = made.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for command in COMMANDS:
+        sub = commands.add_parser(
+            command.name,
+            help=command.does,
+            description=f"{command.does} Changes: {command.changes}.",
+            epilog=f"{EXIT_CODES}. Example: {command.example}",
+        )
+        for names, how in command.options.items():
+            sub.add_argument(*names.split(), **how)
+        if command.either:
+            group = sub.add_mutually_exclusive_group()
+            for names, how in command.either.items():
+                group.add_argument(*names.split(), **how)
+        sub.add_argument("--sql", metavar="FOLDER", help="the migrations (default: of yoyo.ini)")
+    return made

@@ -1,0 +1,103 @@
+"""CREATE and DROP INDEX CONCURRENTLY, made safe to run again after any interruption.
+
+    concurrently.is_done(cursor, statement, resumed=True)
+
+They cannot be in a transaction. Cut off, they leave an INVALID index behind, over which a second
+run with IF NOT EXISTS would record success. Here the leftover is dropped before the statement
+runs again, and success is refused while an index that it built is invalid.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2 import sql
+
+from pgproof.errors import UserError
+from pgproof.statements import Statement
+
+_NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
+_QUALIFIED = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
+_CREATE = re.compile(
+    rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?"
+    rf"(?:(?!ON\b)(?P<name>{_NAME})\s+)?ON\s+(?:ONLY\s+)?(?P<table>{_QUALIFIED})",
+    re.I,
+)
+_DROP = re.compile(
+    rf"DROP\s+INDEX\s+CONCURRENTLY\s+(?:IF\s+EXISTS\s+)?(?P<index>{_QUALIFIED})", re.I
+)
+
+_FIND = """
+    SELECT format('%%I.%%I', nspname, c.relname), indisvalid AND indisready,
+        (SELECT min(pid) FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid)
+    FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
+    JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE indrelid = to_regclass(%s) AND c.relname = %s
+"""
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index that is there: its quoted name, whether it is valid, and who is building it."""
+
+    name: str
+    is_valid: bool
+    builder: int | None
+
+
+def is_concurrent(statement: Statement) -> bool:
+    """Whether the statement waits for old transactions, so that no lock_timeout must strike it."""
+    return "CONCURRENTLY" in statement.words.split()
+
+
+def is_nameless(statement: Statement) -> bool:
+    """Whether it builds an index without a name, which no second run could know again."""
+    match = _CREATE.match(statement.text)
+    return match is not None and match["name"] is None
+
+
+def find(cursor: Any, statement: Statement) -> Index | None:
+    """Return the index that a CREATE INDEX CONCURRENTLY names, if it is there."""
+    match = _CREATE.match(statement.text)
+    if not match or not match["name"]:
+        return None
+    cursor.execute(_FIND, [match["table"], _folded(match["name"])])
+    row = cursor.fetchone()
+    return Index(*row) if row else None
+
+
+def is_done(cursor: Any, statement: Statement, *, resumed: bool) -> bool:
+    """Whether an interrupted run has done this already; drops an invalid index that it left.
+
+    `resumed` says that a run of this migration began before. Without one, an index that is there
+    is a surprise, and the server says so.
+    """
+    if drop := _DROP.match(statement.text):
+        cursor.execute("SELECT to_regclass(%s) IS NULL", [drop["index"]])
+        return resumed and cursor.fetchone() == (True,)
+    index = find(cursor, statement)
+    if index is None or index.is_valid:
+        return index is not None and resumed
+    if index.builder is not None:
+        raise UserError(
+            f"index {index.name} is being built by process {index.builder} of the server\n"
+            "Wait until it is done, then run again."
+        )
+    cursor.execute("SET lock_timeout TO 0")
+    cursor.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.SQL(index.name)))
+    return False
+
+
+def assert_valid(cursor: Any, statement: Statement) -> None:
+    """Raise UserError if the index that the statement should have built is not valid."""
+    index = find(cursor, statement)
+    if index is not None and not index.is_valid:
+        raise UserError(
+            f"index {index.name} is INVALID, so its migration is not recorded as done\n"
+            "Run again: it is dropped and built anew."
+        )
+
+
+def _folded(name: str) -> str:
+    """Return an identifier as the catalog has it."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()

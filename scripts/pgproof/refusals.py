@@ -1,0 +1,261 @@
+"""What is refused before anything is touched, and what is said when something fails all the same.
+
+Each refusal is one line of reason and one of mend. The session first (a pooler, a standby, a role
+without rights), then the files (edited, missing, out of order, empty, or ending the transaction).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2 import errorcodes
+
+from pgproof import concurrently, history, migrations
+from pgproof.errors import UserError
+from pgproof.session import Session
+from pgproof.statements import Statement
+
+_SESSION = """
+    SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
+        current_setting('server_encoding'), quote_ident(%(schema)s), quote_ident(current_user),
+        to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL,
+        coalesce(
+            has_schema_privilege(to_regnamespace(quote_ident(%(schema)s))::oid, 'CREATE'), false),
+        (SELECT count(*) FROM unnest(%(tables)s) AS name
+            WHERE to_regclass(quote_ident(%(schema)s) || '.' || name) IS NULL) AS absent,
+        (SELECT string_agg(name, ', ') FROM unnest(%(tables)s) AS name
+            CROSS JOIN LATERAL to_regclass(quote_ident(%(schema)s) || '.' || name) AS found
+            WHERE found IS NOT NULL AND NOT (has_table_privilege(found, 'SELECT')
+                AND has_table_privilege(found, 'INSERT') AND has_table_privilege(found, 'DELETE')
+                AND (name <> 'yoyo_lock' OR has_table_privilege(found, 'UPDATE')))) AS forbidden
+"""
+
+_HISTORIES = """
+    SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE relname = '_yoyo_migration' AND relkind = 'r' AND nspname !~ '^pg_' ORDER BY nspname
+"""
+
+_TRANSACTION = re.compile(
+    r"(BEGIN|START TRANSACTION|COMMIT|END|ROLLBACK(?! TO\b| (WORK|TRANSACTION) TO\b)|ABORT"
+    r"|PREPARE TRANSACTION)\b"
+)
+_LETS_GO = re.compile(r"DISCARD ALL\b|.*\bPG_ADVISORY_UNLOCK_ALL\b")
+
+
+def one_history(session: Session, home: str) -> None:
+    """Refuse a database with history in a schema other than `home`."""
+    with session.cursor() as cursor:
+        cursor.execute(_HISTORIES)
+        found = [schema for (schema,) in cursor.fetchall()]
+    others = [schema for schema in found if schema != home]
+    if len(found) > 1:
+        raise UserError(
+            f"two histories in one database: tables _yoyo_migration in {', '.join(found)}\n"
+            "Decide which is true, and drop the four yoyo tables of the other."
+        )
+    if others:
+        raise UserError(
+            f"yoyo's history is in schema {others[0]}, not in {home}\n"
+            f"Add ?schema={others[0]} to the URL; or move the four yoyo tables to {home}."
+        )
+
+
+def unfit_session(session: Session, home: str) -> None:
+    """Refuse a session on which no migration can run, or on which the lock would not hold."""
+    with session.cursor() as cursor:
+        cursor.execute(_SESSION, {"schema": home, "tables": list(history.TABLES)})
+        (row,) = cursor.fetchall()
+    pid, standby, read_only, encoding, schema, user, exists, may_create, absent, forbidden = row
+    if pid != session.info.backend_pid and _is_shared(session, pid):
+        raise UserError(
+            "a connection pooler hands this session's transactions to different servers\n"
+            "Connect to the server itself, or to a pool in session mode."
+        )
+    if standby:
+        raise UserError(
+            "the server is a standby in recovery: it takes no change\n"
+            "Name its primary with --database, DATABASE_URL or PGHOST."
+        )
+    if read_only:
+        raise UserError(
+            "the session is read-only (default_transaction_read_only is on): it takes no change\n"
+            "Run with PGOPTIONS='-c default_transaction_read_only=off', or mend it on the server."
+        )
+    if encoding != "UTF8":
+        raise UserError(
+            f"the database's encoding is {encoding}, and the files are UTF-8\n"
+            "Make the database anew with ENCODING 'UTF8', and move the data there."
+        )
+    if not exists:
+        raise UserError(
+            f"schema {schema}, where yoyo's history goes, does not exist\n"
+            f"Create it (CREATE SCHEMA {schema}), or name another with ?schema= in the URL."
+        )
+    if absent and not may_create:
+        raise UserError(
+            f"role {user} may not create yoyo's history tables in schema {schema}\n"
+            f"As its owner, run: GRANT CREATE, USAGE ON SCHEMA {schema} TO {user}"
+        )
+    if forbidden:
+        raise UserError(
+            f"role {user} may not write yoyo's history: {forbidden} in schema {schema}\n"
+            f"As the owner, run: GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}._yoyo_migration, "
+            f"{schema}._yoyo_log, {schema}._yoyo_version, {schema}.yoyo_lock TO {user}"
+        )
+
+
+def _is_shared(session: Session, pid: int) -> bool:
+    """Whether a pooler in transaction mode is between: another gets our server, or we another."""
+    other = session.beside()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            theirs = cursor.fetchone()
+        with session.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            return theirs == (pid,) or cursor.fetchone() != (pid,)
+    finally:
+        other.close()
+
+
+def some_file(found: Sequence[Any]) -> None:
+    """Refuse to work on no migration at all: the folder is wrong, or empty."""
+    if not found and not getattr(found, "post_apply", None):
+        raise UserError(
+            "no migration found: the folder of `sources` is empty or missing, or nothing matches\n"
+            "Look at sources in yoyo.ini."
+        )
+
+
+def unfit_files(
+    files: Sequence[Any],
+    wanted: Sequence[Any],
+    records: Mapping[str, history.Record],
+    operation: str,
+) -> None:
+    """Refuse what history and the files do not agree on, and files that cannot be run safely.
+
+    `files` are all migrations, `wanted` those to be changed now, `records` what is applied.
+    """
+    states = history.states(files, dict(records), set())
+    moves = {migration.id for migration in wanted}
+    for state in states:
+        if state.state == "missing":
+            raise UserError(
+                f"{state.id} is applied, but its file is gone or renamed\n"
+                "Put the file back under that name."
+            )
+        if state.edited and operation in ("apply", "rollback"):
+            halves = " and ".join(state.edited)
+            raise UserError(
+                f"{state.id} was edited since it was applied: its {halves} file\n"
+                f"Put back what it was; or, if the change is right, run: migrate repair {state.id}"
+            )
+        if state.state == "out of order" and state.id in moves and operation in ("apply", "mark"):
+            raise UserError(
+                f"{state.id} comes before a migration that is applied already\n"
+                "Give it the next number, and run again."
+            )
+    _dependencies(files, wanted, records, operation)
+    if operation in ("apply", "rollback"):
+        for migration in wanted:
+            if migration.is_raw_sql():
+                _unfit_file(migration)
+
+
+def _dependencies(
+    files: Sequence[Any], wanted: Sequence[Any], records: Mapping[str, Any], operation: str
+) -> None:
+    """Refuse a selection that skips what another one depends on."""
+    applied = set(records)
+    for migration in wanted:
+        if operation in ("apply", "mark"):
+            lacking = sorted(d.id for d in migration.depends if d.id not in applied)
+            if lacking:
+                raise UserError(
+                    f"{migration.id} depends on {lacking[0]}, which is not applied\n"
+                    "Apply that one first."
+                )
+            applied.add(migration.id)
+        else:
+            applied.discard(migration.id)
+            needing = [m.id for m in files if m.id in applied and migration in m.depends]
+            if needing:
+                raise UserError(
+                    f"{needing[0]} depends on {migration.id}, and is applied\n"
+                    "Roll that one back first."
+                )
+
+
+def _unfit_file(migration: Any) -> None:
+    rollback = migrations.rollback_path(migration)
+    if not rollback.exists():
+        raise UserError(f"{migration.id} has no rollback file\nWrite {migrations.shown(rollback)}.")
+    if not migration.rollback:
+        raise UserError(
+            f"{migrations.shown(rollback)} has no statement: it would roll nothing back\n"
+            "Write what undoes the forward file, or RAISE an exception that says why nothing can."
+        )
+    for path, statements in (
+        (Path(migration.path), migration.forward),
+        (rollback, migration.rollback),
+    ):
+        for statement in statements:
+            place = f"{migrations.shown(path)}, line {statement.line}"
+            if _TRANSACTION.match(statement.words):
+                word = statement.words.split()[0]
+                raise UserError(
+                    f"{place}: {word} at the top level would end the migration's own transaction\n"
+                    "Take it out; a file that must commit by itself says -- transactional: false."
+                )
+            if _LETS_GO.match(statement.words):
+                raise UserError(f"{place}: this would let go of the migration lock\nTake it out.")
+            if concurrently.is_nameless(statement):
+                raise UserError(
+                    f"{place}: an index built CONCURRENTLY needs a name\n"
+                    "Name it, so that the next run knows it again if this one is cut off."
+                )
+
+
+def failure(
+    error: psycopg2.Error,
+    migration: Any,
+    operation: str,
+    statement: Statement | None,
+    session: Session,
+) -> str:
+    """Return two lines on a failed statement: place and what the server said; what is left."""
+    back = operation == "rollback"
+    path = migrations.rollback_path(migration) if back else Path(migration.path)
+    place = migrations.shown(path)
+    if statement is not None:
+        offset = int(error.diag.statement_position or 1) - 1
+        place += f", line {statement.line + statement.text.count(chr(10), 0, offset)}"
+    said = error.diag.message_primary or " ".join(str(error).split()) or "the server has gone"
+    for more in (error.diag.message_detail, error.diag.message_hint):
+        said += f" ({more})" if more else ""
+    if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE and not session.closed:
+        said += f" (the migrating role is {session.info.user})"
+    if error.pgcode == errorcodes.LOCK_NOT_AVAILABLE and session.blockers:
+        said += f"; in the way: {'; '.join(session.blockers)}"
+    return f"{place}: {said}\n{_left(migration, operation, statement, session)}"
+
+
+def _left(migration: Any, operation: str, statement: Statement | None, session: Session) -> str:
+    if session.closed and statement is None:
+        return (
+            f"The session was lost as {migration.id} committed: migrate status tells the outcome."
+        )
+    if migration.use_transactions:
+        return f"Nothing of {migration.id} was kept; mend the cause, and run again."
+    half = migration.rollback if operation == "rollback" else migration.forward
+    number = half.index(statement) if statement in half else len(half)
+    left = f"{migration.id} is not transactional: {number} of its {len(half)} statements are done"
+    if statement is not None and not session.closed:
+        with session.cursor() as cursor:
+            index = concurrently.find(cursor, statement)
+        if index is not None and not index.is_valid:
+            left += f"; index {index.name} is INVALID, and the next run builds it anew"
+    return f"{left}. Mend the cause, and run again."
