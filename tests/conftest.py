@@ -43,6 +43,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite tests/expected/ with what the migrations make",
     )
+    parser.addoption(
+        "--faults",
+        action="store_true",
+        help="run the whole fault matrix, and rewrite its table in docs/operations.md",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

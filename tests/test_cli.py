@@ -16,7 +16,18 @@ from database import IDS, SQL, Database, run
 from pgproof.cli import main
 from pgproof.server import Server, find_binaries
 
-COMMANDS = ("up", "down", "redo", "status", "history", "new", "server")
+COMMANDS = (
+    "up",
+    "down",
+    "redo",
+    "status",
+    "history",
+    "repair",
+    "baseline",
+    "unlock",
+    "new",
+    "server",
+)
 
 
 @pytest.fixture
@@ -87,9 +98,12 @@ def test_status_and_its_exit_code(db: Database, folder: Path) -> None:
     migrate(db, "status", "--exit-code", "--sql", folder, code=1)
     migrate(db, "up", "--sql", folder)
     shown = migrate(db, "status", "--exit-code", "--sql", folder).stdout
-    assert re.fullmatch(r"(applied   000\d_\w+ +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n){3}", shown)
+    assert re.fullmatch(
+        r"(applied       000\d_\w+ +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  by \S+  in 0\.\d+ s\n){3}",
+        shown,
+    )
     (folder / "0003_plum.sql").unlink()
-    assert "missing   0003_plum" in migrate(db, "status", "--sql", folder).stdout
+    assert "missing       0003_plum" in migrate(db, "status", "--sql", folder).stdout
 
 
 def test_status_and_history_write_nothing(db: Database) -> None:
@@ -297,8 +311,9 @@ def test_another_roles_history_is_not_written(docs: Database) -> None:
     role = f"cli_other_{os.getpid()}"
     docs.query(f"CREATE ROLE {role} LOGIN")
     try:
-        assert "GRANT SELECT, INSERT, DELETE ON _yoyo_migration" in said(docs, "up", PGUSER=role)
-        assert "GRANT SELECT ON _yoyo_migration" in said(docs, "status", PGUSER=role)
+        message = said(docs, "up", PGUSER=role)
+        assert "GRANT SELECT, INSERT, UPDATE, DELETE ON public._yoyo_migration" in message
+        assert 'GRANT SELECT ON "public"._yoyo_migration' in said(docs, "status", PGUSER=role)
     finally:
         docs.query(f"DROP ROLE {role}")
 
@@ -312,9 +327,12 @@ def test_a_missing_or_empty_folder(db: Database, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("-- depends: 0000_nothing\nSELECT 1;\n", "Could not resolve dependencies"),
+        (
+            "-- depends: 0000_nothing\nSELECT 1;\n",
+            "names 0000_nothing, and there is no such migration",
+        ),
         ("-- transactional: maybe\nSELECT 1;\n", "It must say true or false"),
-        (b"-- \xe9\nSELECT 1;\n", "byte 3 is not utf-8"),
+        (b"-- \xe9\nSELECT 1;\n", "byte 3 (counted from 0) is 0xe9, which is not UTF-8"),
     ],
     ids=["depends", "transactional", "latin-1"],
 )
@@ -373,7 +391,8 @@ def test_an_sql_error_of_a_rollback_names_its_file_and_line(db: Database, folder
 def test_a_held_lock_is_named(db: Database, folder: Path) -> None:
     migrate(db, "up", "--sql", folder)
     db.query("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 4711)")
-    assert "Process 4711 has locked this database" in said(db, "down", "--sql", folder, lines=3)
+    message = said(db, "down", "--wait", "100ms", "--sql", folder)
+    assert "the migration lock is held by stock yoyo, process 4711 of its machine" in message
     assert len(tables(db)) == 3
 
 

@@ -165,6 +165,7 @@ def test_a_failing_migration_leaves_nothing(runner: Runner, db: Database, tmp_pa
     (tmp_path / "9999_fails.sql").write_text(
         f"-- depends: {first.stem}\nCREATE TABLE public.half ();\nSELECT 1 / 0;\n"
     )
+    (tmp_path / "9999_fails.rollback.sql").write_text("DROP TABLE public.half;\n")
     runner = runner.on(tmp_path)
     assert runner.up(db, code=1).returncode == 1
     assert history(db) == [(first.stem,)]

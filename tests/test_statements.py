@@ -77,8 +77,8 @@ LAWS: dict[str, tuple[str, dict[str, int]]] = {
         {r"SELECT B'1;', X'f;', N'\', U&'\;', U&'\'": 1, "SELECT 2": 1},
     ),
     "an identifier": (
-        r"""SELECT ";'" AS "a"";\", U&"\;" FROM b; SELECT 2""",
-        {r"""SELECT ";'" AS "a"";\", U&"\;" FROM b""": 1, "SELECT 2": 1},
+        r"""SELECT ";'" AS "a"";\", "\", U&"\;" FROM b; SELECT 2""",
+        {r"""SELECT ";'" AS "a"";\", "\", U&"\;" FROM b""": 1, "SELECT 2": 1},
     ),
     "a dollar quote": ("SELECT $$;'$a$$; SELECT 2", {"SELECT $$;'$a$$": 1, "SELECT 2": 1}),
     "a dollar quote with a tag": (
@@ -106,6 +106,7 @@ LAWS: dict[str, tuple[str, dict[str, int]]] = {
         {"SELECT \xa0$$": 1, "SELECT 2": 1},
     ),
     "a parameter": ("SELECT $1$;$2; SELECT 2", {"SELECT $1$": 1, "$2": 1, "SELECT 2": 1}),
+    "a parameter in front": ("$1$;a$1$; SELECT 2", {"$1$": 1, "a$1$": 1, "SELECT 2": 1}),
     "a dollar quote after a sign": (
         "SELECT 1+$$;$$; SELECT 2",
         {"SELECT 1+$$;$$": 1, "SELECT 2": 1},

@@ -55,7 +55,6 @@ _BY_WORD = re.compile(rf"{_APART} | (?P<word>{_WORD}) | (?P<rest>{_OTHER}++|\$)"
 _PLAIN = rf"(?:{_BLANK}*+(?:(?![eEbBnNxX]'|[uU]&['\"]){_WORD}|{_OTHER}))"
 _RUN = rf"(?:{_PLAIN}|{_BLANK}*+\({_PLAIN}*+{_BLANK}*+\))++"
 _BY_RUN = re.compile(rf"(?P<run>{_RUN}) | {_APART} | (?P<rest>\$)", re.X)
-_BLANKS = re.compile(rf"{_BLANK}+")
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
 
 # Not str.upper(), to which a word beyond ASCII can become a keyword: U+017F becomes an S.
@@ -91,7 +90,7 @@ class Statement:
                 pieces.append(" ")
             else:
                 pieces.append(token[0])
-        folded = _BLANKS.sub(" ", "".join(pieces)).strip(" ").translate(_UPPER)
+        folded = re.sub(rf"{_BLANK}+", " ", "".join(pieces)).strip(" ").translate(_UPPER)
         kept = iter(names)
         return re.sub('"', lambda _: next(kept), folded)
 
@@ -120,8 +119,7 @@ def split(text: str) -> list[Statement]:
     A string, comment, dollar quote, parenthesis or BEGIN ATOMIC that does not end makes the rest
     of the text the last statement: the server then names the error.
     """
-    found: list[Statement] = []
-    line, counted = 1, 0
+    found, line, counted = list[Statement](), 1, 0
     for start, end in _spans(text):
         line, counted = line + text.count("\n", counted, start), start
         found.append(Statement(text[start:end], line))
