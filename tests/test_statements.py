@@ -182,6 +182,10 @@ LAWS: dict[str, tuple[str, dict[str, int]]] = {
             "END": 1,
         },
     ),
+    "BEGIN after a routine": (
+        "CREATE FUNCTION f() RETURN 1; BEGIN; SELECT 1",
+        {"CREATE FUNCTION f() RETURN 1": 1, "BEGIN": 1, "SELECT 1": 1},
+    ),
     "a word that only looks like one": (
         "CREATE FUNCTION f() BEGIN ATOMIC SELECT ca\u017fe, begin_at; END; SELECT 1",
         {

@@ -179,6 +179,12 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
 
     # Changing ------------------------------------------------------------------------------
 
+    def apply_migrations(self, migrations_: Any, force: bool = False) -> None:
+        """Apply migrations, and after any the post-apply hooks."""
+        self.apply_migrations_only(migrations_, force=force)
+        if migrations_:
+            self.run_post_apply(migrations_, force=force)
+
     def apply_migrations_only(self, migrations_: Any, force: bool = False) -> None:
         """Apply migrations in the order given; see `change`."""
         self.change(migrations_, "apply", force=force)
@@ -218,25 +224,30 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
         """
         chosen = list(chosen)
         if not chosen:
+            # Nothing to do is no reason to say that all is well.
+            refusals.unfit_files(self._files or (), (), self.records(), operation)
             return
         with self.changing():
-            records = self.records()
-            wanted = [
-                m for m in chosen if (m.id in records) == (operation in ("rollback", "unmark"))
-            ]
-            if operation == "hook":
-                wanted = chosen
-            else:
-                files = self._files if self._files is not None else migrations.all_beside(chosen)
-                refusals.unfit_files(files, wanted, records, operation)
-            for migration in wanted:
+            for migration in self._still_to_do(chosen, operation):
                 check_interrupted(self.connection)
                 started = time.perf_counter()
                 self._change_one(migration, operation, force)
                 if done:
                     done(migration, time.perf_counter() - started)
 
+    def _still_to_do(self, chosen: list[Any], operation: str) -> list[Any]:
+        """Return what of `chosen` nobody has done meanwhile; refuses what cannot be done safely."""
+        if operation == "hook":
+            return chosen
+        records = self.records()
+        goes_back = operation in ("rollback", "unmark")
+        wanted = [m for m in chosen if (m.id in records) == goes_back]
+        files = self._files if self._files is not None else migrations.all_beside(chosen)
+        refusals.unfit_files(files, wanted, records, operation)
+        return wanted
+
     def _change_one(self, migration: Any, operation: str, force: bool) -> None:
+        self.connection.running = migration.id
         if operation in ("mark", "unmark"):
             self._transaction(migration, operation, ())
         elif not migration.is_raw_sql():

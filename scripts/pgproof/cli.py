@@ -18,6 +18,7 @@ from pgproof.arguments import parser
 from pgproof.errors import UserError
 
 if TYPE_CHECKING:
+    from pgproof.backend import PgproofBackend
     from pgproof.history import State
     from pgproof.project import Project
     from pgproof.runner import Done
@@ -32,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[arguments.command](arguments) or 0
     except UserError as error:
-        print(f"migrate: {error}", file=sys.stderr)
+        wiped = "\r\x1b[K" if sys.stderr.isatty() else ""  # a line of progress, if there is one
+        print(f"{wiped}migrate: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("migrate: interrupted", file=sys.stderr)
@@ -55,7 +57,7 @@ def _up(arguments: argparse.Namespace) -> int:
     project, files = _files(arguments)
     to = arguments.to and migrations.find(arguments.to, [m.id for m in files])
     backend = _backend(arguments, project)
-    done = runner.up(backend, files, to, _teller(arguments))
+    done = runner.up(backend, files, to, _teller(arguments, backend))
     if not done:
         _say(arguments, f"nothing to apply: {_counted(files)} known, none pending")
     return _json(arguments, "applied", done)
@@ -71,7 +73,7 @@ def _down(arguments: argparse.Namespace) -> int:
     chosen = runner.to_roll_back(backend, files, to, steps)
     if len(chosen) > 1 and not arguments.yes:
         _confirm(chosen)
-    done = runner.down(backend, files, chosen, _teller(arguments)) if chosen else []
+    done = runner.down(backend, files, chosen, _teller(arguments, backend)) if chosen else []
     if not done:
         _say(arguments, "nothing to roll back")
     return _json(arguments, "rolled_back", done)
@@ -81,7 +83,8 @@ def _redo(arguments: argparse.Namespace) -> int:
     from pgproof import runner
 
     project, files = _files(arguments)
-    if not runner.redo(_backend(arguments, project), files, _teller(arguments)):
+    backend = _backend(arguments, project)
+    if not runner.redo(backend, files, _teller(arguments, backend)):
         print("nothing to redo: no migration is applied")
     return 0
 
@@ -200,7 +203,7 @@ def _files(arguments: argparse.Namespace) -> tuple["Project", Any]:
     return project, migrations.read(project.sources)
 
 
-def _backend(arguments: argparse.Namespace, project: "Project") -> Any:
+def _backend(arguments: argparse.Namespace, project: "Project") -> "PgproofBackend":
     """Connect to the database that is named, and say which it is."""
     from pgproof import database, runner
     from pgproof.project import SETTINGS
@@ -243,10 +246,15 @@ def _confirm(chosen: Sequence[str]) -> None:
         raise UserError("nothing was rolled back", exit_code=1)
 
 
-def _teller(arguments: argparse.Namespace) -> Callable[["Done"], None]:
+def _teller(arguments: argparse.Namespace, backend: "PgproofBackend") -> Callable[["Done"], None]:
+    """Show the progress of what is long, and return what tells of each migration that is done."""
+    from pgproof.progress import Progress
+
+    progress = backend.connection.on_wait = Progress(sys.stderr)
     words = {"apply": "applied", "rollback": "rolled back"}
 
     def tell(done: "Done") -> None:
+        progress.clear()
         _say(arguments, f"{words[done.operation]} {done.id} [{done.seconds * 1000:.1f} ms]")
 
     return tell

@@ -79,7 +79,7 @@ def ordered(found: Any) -> Any:
         raise UserError(f"{error}\nMend their `-- depends:` lines.") from None
 
 
-def all_beside(found: Sequence[Any]) -> Any:
+def all_beside(found: Sequence[Any]) -> list[Any]:
     """Return every migration of the folders that `found` is from, in order.
 
     yoyo's own commands hand on a selection; what is missing or edited shows in the whole alone.
@@ -90,8 +90,8 @@ def all_beside(found: Sequence[Any]) -> Any:
         not name.endswith(".rollback") and not name.startswith("post-apply") for name in names
     ):
         prepare(found)
-        return ordered(found)
-    return read(folders)
+        return list(topological_sort(found))
+    return list(read(folders))
 
 
 def prepare(found: Sequence[Any], known: Mapping[str, Any] | None = None) -> None:

@@ -64,6 +64,7 @@ def one_history(session: Session, home: str) -> None:
 
 def unfit_session(session: Session, home: str) -> None:
     """Refuse a session on which no migration can run, or on which the lock would not hold."""
+    one_history(session, home)
     with session.cursor() as cursor:
         cursor.execute(_SESSION, {"schema": home, "tables": list(history.TABLES)})
         (row,) = cursor.fetchall()
@@ -181,7 +182,9 @@ def _dependencies(
             applied.add(migration.id)
         else:
             applied.discard(migration.id)
-            needing = [m.id for m in files if m.id in applied and migration in m.depends]
+            needing = [
+                m.id for m in files if m.id in applied and migration.id in {d.id for d in m.depends}
+            ]
             if needing:
                 raise UserError(
                     f"{needing[0]} depends on {migration.id}, and is applied\n"

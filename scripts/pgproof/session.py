@@ -86,6 +86,7 @@ class Session(extensions.connection):
 
     blockers: tuple[str, ...] = ()
     signal: int | None = None
+    running: str = ""  # the migration that it is at
     on_wait: Callable[["Session", float], None] | None = None
     monitor: extensions.connection | None = None
 
@@ -95,7 +96,7 @@ class Session(extensions.connection):
             if rows := self.ask_aside(_BLOCKERS, [self.info.backend_pid]):
                 self.blockers = tuple(text for (text,) in rows)
 
-    def ask_aside(self, query: str, arguments: list[Any]) -> list[tuple[Any, ...]]:
+    def ask_aside(self, query: str, arguments: list[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
         """Run a query on a second connection while this one is busy."""
         if self.monitor is None or self.monitor.closed:
             self.monitor = self.beside()
