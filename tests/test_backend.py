@@ -252,6 +252,35 @@ def test_yoyo_rolls_back_nothing_that_another_stands_on(db: Database, folder: Pa
     )
 
 
+def test_yoyos_force_is_refused(db: Database, folder: Path) -> None:
+    command = (*SAFE_YOYO.program, "apply", "--batch", "--force", "-d", "postgresql+pgproof://")
+    done = run(*command, str(folder), environment=db.environment, code=1)
+    assert "--force would record a migration whose statements failed" in done.stderr
+
+
+# In the project's own folder ------------------------------------------------------------------
+
+
+def test_plain_yoyo_in_the_project_runs_on_our_backend(db: Database) -> None:
+    """yoyo.ini names it, and libpq's variables name the database."""
+    yoyo = SAFE_YOYO.program
+    run(*yoyo, "apply", "--batch", environment=db.environment)
+    assert db.query("SELECT comment LIKE 'pgproof %%' FROM _yoyo_log") == [(True,)]
+    assert run(*yoyo, "list", environment=db.environment).stdout.splitlines()[2].startswith("A")
+    run(*yoyo, "rollback", "--batch", "--all", environment=db.environment)
+    assert db.value("SELECT to_regnamespace('docmeta')") is None
+
+
+def test_the_readmes_words_for_stock_yoyo(db: Database) -> None:
+    yoyo = SAFE_YOYO.program
+    run(*yoyo, "apply", "--batch", "-d", "postgresql://", environment=db.environment)
+    assert db.query("SELECT comment FROM _yoyo_log") == [(None,)]
+    listed = run(*yoyo, "list", "-d", "postgresql://", environment=db.environment)
+    assert listed.stdout.splitlines()[2].startswith("A")
+    run(*yoyo, "rollback", "--batch", "--all", "-d", "postgresql://", environment=db.environment)
+    assert db.value("SELECT to_regnamespace('docmeta')") is None
+
+
 # Reading files -------------------------------------------------------------------------------
 
 ODD_FILES: dict[str, bytes] = {
@@ -490,9 +519,23 @@ def test_nothing_of_a_session_passes_from_file_to_file(
         "current_user = session_user AS same, (SELECT count(*) FROM pg_prepared_statements) AS p;",
         "DROP TABLE found;",
     )
+    pair(
+        tmp_path,
+        "0003_leave_again",
+        "-- depends: 0002_find\n-- transactional: false\nSET work_mem = '1234kB';\n",
+        "SELECT 1;",
+    )
+    pair(
+        tmp_path,
+        "0004_find_again",
+        "-- depends: 0003_leave_again\n-- transactional: false\n"
+        "CREATE TABLE again AS SELECT current_setting('work_mem') AS work_mem;",
+        "DROP TABLE again;",
+    )
     try:
         runner.on(tmp_path).up(db)
         assert db.query("SELECT * FROM found") == [(None, "4MB", '"$user", public', True, 0)]
+        assert db.query("SELECT * FROM again") == [("4MB",)]
     finally:
         db.query(f"DROP ROLE {other}")
 

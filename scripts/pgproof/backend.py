@@ -7,47 +7,22 @@ yoyo believes blindly (an edited, missing or empty file, a pooler, a read-only r
 before anything is touched: see refusals.py. Found by yoyo through the entry point `yoyo.backends`.
 """
 
-import getpass
-import os
-import random
-import socket
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
-from functools import cache
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import psycopg2
-from psycopg2 import errorcodes
 from yoyo import internalmigrations
 from yoyo.backends.core.postgresql import PostgresqlBackend
 
-from pgproof import concurrently, history, migrations, refusals
+from pgproof import history, migrations, refusals
 from pgproof.errors import UserError
+from pgproof.execution import Execution
 from pgproof.lock import MigrationLock
 from pgproof.session import Session, Settings, check_interrupted, connect, watched
-from pgproof.statements import Statement
-
-LOCK_ERRORS = (errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED)
-LONGEST_PAUSE = 2.0  # seconds between two tries to get a table's lock
-
-# What a file may have changed in the session, and the next one must not inherit. Not DISCARD ALL:
-# it would let go of the migration lock. The last word opens the next file's transaction.
-CLEAN = (
-    "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *; "
-    "DISCARD TEMP; DISCARD SEQUENCES"
-)
-
-
-class Failed(UserError):
-    """A statement failed; `again` if that was for a lock, and trying again may help."""
-
-    again = False
 
 
 class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
@@ -70,6 +45,9 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
             sys.excepthook = _told_in_a_line
         super().__init__(dburi._replace(args=arguments), migration_table)
         self.migration_lock = MigrationLock(self.connection, self.home, self.settings.wait)
+        self.execution = Execution(
+            self.connection, self.settings, self.home, lambda text: self.notify(text)
+        )
 
     # The session ---------------------------------------------------------------------------
 
@@ -187,11 +165,13 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
 
     def apply_migrations_only(self, migrations_: Any, force: bool = False) -> None:
         """Apply migrations in the order given; see `change`."""
-        self.change(migrations_, "apply", force=force)
+        refusals.force(force)
+        self.change(migrations_, "apply")
 
     def rollback_migrations(self, migrations_: Any, force: bool = False) -> None:
         """Roll migrations back in the order given; see `change`."""
-        self.change(migrations_, "rollback", force=force)
+        refusals.force(force)
+        self.change(migrations_, "rollback")
 
     def mark_migrations(self, migrations_: Any) -> None:
         """Record migrations as applied, without running them."""
@@ -203,18 +183,19 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
 
     def apply_one(self, migration: Any, force: bool = False, mark: bool = True) -> None:
         """Apply one migration; a post-apply hook is not recorded."""
-        self.change([migration], "apply" if mark else "hook", force=force)
+        refusals.force(force)
+        self.change([migration], "apply" if mark else "hook")
 
     def rollback_one(self, migration: Any, force: bool = False) -> None:
         """Roll one migration back."""
-        self.change([migration], "rollback", force=force)
+        refusals.force(force)
+        self.change([migration], "rollback")
 
     def change(
         self,
         chosen: Sequence[Any],
         operation: str,
         *,
-        force: bool = False,
         done: Callable[[Any, float], None] | None = None,
     ) -> None:
         """Apply, roll back, mark or unmark migrations under the lock, and record each.
@@ -231,7 +212,7 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
             for migration in self._still_to_do(chosen, operation):
                 check_interrupted(self.connection)
                 started = time.perf_counter()
-                self._change_one(migration, operation, force)
+                self._change_one(migration, operation)
                 if done:
                     done(migration, time.perf_counter() - started)
 
@@ -246,148 +227,21 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
         refusals.unfit_files(files, wanted, records, operation)
         return wanted
 
-    def _change_one(self, migration: Any, operation: str, force: bool) -> None:
-        self.connection.running = migration.id
-        if operation in ("mark", "unmark"):
-            self._transaction(migration, operation, ())
-        elif not migration.is_raw_sql():
-            self._python(migration, operation, force)
-        elif migration.use_transactions:
-            self._patiently(
-                lambda: self._transaction(migration, operation, _half(migration, operation))
-            )
+    def _change_one(self, migration: Any, operation: str) -> None:
+        if migration.is_raw_sql() or operation in ("mark", "unmark"):
+            self.execution.run(migration, operation)
         else:
-            self._statements(migration, operation)
-        with self.connection.cursor() as cursor:
-            cursor.execute(CLEAN)
-        self.init_connection(self.connection)
+            self._python(migration, operation)
 
-    def _transaction(self, migration: Any, operation: str, statements: Sequence[Statement]) -> None:
-        """Run statements and write history, all in one transaction."""
-        started = time.perf_counter()
-        with self.connection.cursor() as cursor:
-            try:
-                cursor.execute("BEGIN")
-                for statement in statements:
-                    self._send(cursor, migration, operation, statement)
-                    check_interrupted(self.connection)
-                self._end(cursor, migration, operation, time.perf_counter() - started)
-            except BaseException:
-                with suppress(psycopg2.Error):
-                    cursor.execute("ROLLBACK")
-                raise
-
-    def _end(self, cursor: Any, migration: Any, operation: str, seconds: float) -> None:
-        """Write history and commit: one message to the server, so one moment."""
-        text, arguments = self._history_of(migration, operation, seconds)
-        try:
-            # A file may have become another role, which need not have a right to history.
-            cursor.execute(f"RESET SESSION AUTHORIZATION; RESET ROLE; {text} COMMIT", arguments)
-        except psycopg2.Error as error:
-            raise self._failed(error, migration, operation, None) from error
-
-    def _history_of(self, migration: Any, operation: str, seconds: float) -> tuple[str, list[Any]]:
-        """Return the statements, and their arguments, that record one operation."""
-        if operation == "hook":
-            return "", []
-        now = datetime.now(UTC).replace(tzinfo=None)
-        sums = getattr(migration, "checksums", None)
-        note = history.comment(sums["forward"], sums["rollback"], seconds) if sums else None
-        log = (
-            f"INSERT INTO {self.log_table_quoted} (id, migration_hash, migration_id, operation, "
-            "username, hostname, comment, created_at_utc) VALUES (%s, %s, %s, %s, %s, %s, %s, %s);"
-        )
-        arguments = [str(uuid.uuid1()), migration.hash, migration.id, operation]
-        arguments += [user_name(), host_name(), note, now]
-        if operation in ("apply", "mark"):
-            text = f"INSERT INTO {self.migration_table_quoted} VALUES (%s, %s, %s);"
-            return log + text, [*arguments, migration.hash, migration.id, now]
-        if operation in ("rollback", "unmark"):
-            text = f"DELETE FROM {self.migration_table_quoted} WHERE migration_hash = %s;"
-            return log + text, [*arguments, migration.hash]
-        return log, arguments
-
-    def note(self, migration: Any, operation: str) -> None:
-        """Write a line of log alone: 'begin' of what is not transactional, 'repair'."""
-        text, arguments = self._history_of(migration, operation, 0)
-        with self.connection.cursor() as cursor:
-            cursor.execute(text, arguments)
-
-    def _patiently(self, run: Callable[[], None]) -> None:
-        """Run until it gets its locks: again, after a growing pause of random length."""
-        for attempt in range(self.settings.lock_retries + 1):
-            try:
-                return run()
-            except Failed as error:
-                if not error.again or attempt == self.settings.lock_retries:
-                    raise
-            # Random, so that two that meet do not meet again.
-            pause = min(LONGEST_PAUSE, 0.05 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
-            until = time.monotonic() + pause
-            while time.monotonic() < until:
-                check_interrupted(self.connection)
-                time.sleep(0.02)
-        return None
-
-    def _statements(self, migration: Any, operation: str) -> None:
-        """Run what cannot be in a transaction; history follows the last statement.
-
-        A first line of log tells the next run that this one began.
-        """
-        resumed = migration.id in history.begun(self.connection, self.home)
-        if not resumed:
-            self.note(migration, "begin")
-        started = time.perf_counter()
-        with self.connection.cursor() as cursor:
-            for statement in _half(migration, operation):
-                check_interrupted(self.connection)
-                if concurrently.is_done(cursor, statement, resumed=resumed):
-                    continue
-                waits = "0" if concurrently.is_concurrent(statement) else "DEFAULT"
-                cursor.execute(f"SET lock_timeout TO {waits}")
-                self._patiently(
-                    lambda s=statement: self._send(cursor, migration, operation, s)  # type: ignore[misc]
-                )
-                concurrently.assert_valid(cursor, statement)
-        self._transaction_of_history(migration, operation, time.perf_counter() - started)
-
-    def _transaction_of_history(self, migration: Any, operation: str, seconds: float) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"{CLEAN}; BEGIN")
-            self._end(cursor, migration, operation, seconds)
-
-    def _python(self, migration: Any, operation: str, force: bool) -> None:
+    def _python(self, migration: Any, operation: str) -> None:
         """Run a migration that is a Python program, as yoyo does, but with its history."""
         direction = "apply" if operation == "hook" else operation
         with self.transaction() if migration.use_transactions else self.disable_transactions():
-            migration.process_steps(self, direction, force=force)
+            migration.process_steps(self, direction)
             if operation != "hook":
-                text, arguments = self._history_of(migration, operation, 0)
+                text, arguments = self.execution.history_of(migration, operation, None)
                 with self.connection.cursor() as cursor:
                     cursor.execute(text, arguments)
-
-    def _send(self, cursor: Any, migration: Any, operation: str, statement: Statement) -> None:
-        """Send one statement, and pass on what the server has to say."""
-        try:
-            cursor.execute(statement.text)
-        except psycopg2.Error as error:
-            self._pass_on_notices()
-            check_interrupted(self.connection)
-            raise self._failed(error, migration, operation, statement) from error
-        self._pass_on_notices()
-
-    def _pass_on_notices(self) -> None:
-        for notice in self.connection.notices:
-            self.notify(notice.strip())
-        self.connection.notices.clear()
-
-    def _failed(
-        self, error: psycopg2.Error, migration: Any, operation: str, statement: Statement | None
-    ) -> Failed:
-        """Say which file and line failed, what the server said, and what is left."""
-        failed = Failed(refusals.failure(error, migration, operation, statement, self.connection))
-        failed.again = error.pgcode in LOCK_ERRORS
-        return failed
 
     def __exit__(
         self,
@@ -397,26 +251,6 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
     ) -> None:
         """Close the session."""
         self.connection.close()
-
-
-def _half(migration: Any, operation: str) -> Sequence[Statement]:
-    half: Sequence[Statement] = migration.rollback if operation == "rollback" else migration.forward
-    return half
-
-
-@cache
-def host_name() -> str:
-    """Return this machine's name; not its full one, which yoyo asks the network for."""
-    return socket.gethostname()
-
-
-@cache
-def user_name() -> str:
-    """Return who runs this; a container's user need have no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def _log_notice(text: str) -> None:

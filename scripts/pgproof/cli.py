@@ -29,7 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns the exit code; an expected error is printed in a line or two, never as a traceback.
     """
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if list(words) == ["--version"]:
+        print(f"migrate {__version__}")
+        return 0
+    from pgproof.arguments import parser
+
+    arguments = parser().parse_args(words)
     try:
         return COMMANDS[arguments.command](arguments) or 0
     except UserError as error:
@@ -40,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("migrate: interrupted", file=sys.stderr)
         return 130
     except SystemExit as interrupted:
-        print("migrate: interrupted; what ran was rolled back", file=sys.stderr)
+        print("migrate: interrupted; what was unfinished was rolled back", file=sys.stderr)
         return int(str(interrupted.code))
     except BrokenPipeError:
         # The reader (head, less) has gone: what remains to be printed is nobody's loss.
@@ -190,20 +196,20 @@ def _server(arguments: argparse.Namespace) -> int:
 # Shared by the commands -------------------------------------------------------------------
 
 
-def _project(arguments: argparse.Namespace) -> "Project":
+def _project(arguments: argparse.Namespace) -> Project:
     from pgproof import project
 
     return project.find(arguments.sql)
 
 
-def _files(arguments: argparse.Namespace) -> tuple["Project", Any]:
+def _files(arguments: argparse.Namespace) -> tuple[Project, Any]:
     from pgproof import migrations
 
     project = _project(arguments)
     return project, migrations.read(project.sources)
 
 
-def _backend(arguments: argparse.Namespace, project: "Project") -> "PgproofBackend":
+def _backend(arguments: argparse.Namespace, project: Project) -> "PgproofBackend":
     """Connect to the database that is named, and say which it is."""
     from pgproof import database, runner
     from pgproof.project import SETTINGS
@@ -225,7 +231,7 @@ def _backend(arguments: argparse.Namespace, project: "Project") -> "PgproofBacke
     return backend
 
 
-def _details(state: "State") -> str:
+def _details(state: State) -> str:
     """Say when, by whom, in what time and from which text a migration was applied."""
     if state.applied_at is None:
         return ""
@@ -246,14 +252,14 @@ def _confirm(chosen: Sequence[str]) -> None:
         raise UserError("nothing was rolled back", exit_code=1)
 
 
-def _teller(arguments: argparse.Namespace, backend: "PgproofBackend") -> Callable[["Done"], None]:
+def _teller(arguments: argparse.Namespace, backend: "PgproofBackend") -> Callable[[Done], None]:
     """Show the progress of what is long, and return what tells of each migration that is done."""
     from pgproof.progress import Progress
 
     progress = backend.connection.on_wait = Progress(sys.stderr)
     words = {"apply": "applied", "rollback": "rolled back"}
 
-    def tell(done: "Done") -> None:
+    def tell(done: Done) -> None:
         progress.clear()
         _say(arguments, f"{words[done.operation]} {done.id} [{done.seconds * 1000:.1f} ms]")
 
@@ -277,6 +283,7 @@ def _say(arguments: argparse.Namespace, line: str) -> None:
 def _json(arguments: argparse.Namespace, name: str, rows: Iterable[Any]) -> int:
     """Print the result as one JSON object, where asked for."""
     if arguments.json:
+        import json
         from dataclasses import asdict
 
         print(

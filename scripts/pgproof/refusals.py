@@ -130,6 +130,14 @@ def some_file(found: Sequence[Any]) -> None:
         )
 
 
+def force(wanted: bool) -> None:
+    """Refuse yoyo's --force, which records as done what failed."""
+    if wanted:
+        raise UserError(
+            "--force would record a migration whose statements failed\nMend the file instead."
+        )
+
+
 def unfit_files(
     files: Sequence[Any],
     wanted: Sequence[Any],

@@ -131,7 +131,7 @@ def repair(backend: PgproofBackend, files: Any, wanted: Sequence[str]) -> list[h
             raise UserError(f"{strange[0]} was not edited\nSee migrate status.", exit_code=2)
         chosen = [m for m in files if m.id in (set(wanted) or edited)]
         for migration in chosen:
-            backend.note(migration, "repair")
+            backend.execution.note(migration, "repair")
         return [records[migration.id] for migration in chosen]
 
 
