@@ -191,8 +191,8 @@ class Execution:
         return failed
 
     def _table(self, name: str) -> str:
-        """Return the quoted name of a table of history."""
-        return sql.Identifier(self.home, name).as_string(self.session)
+        """Return the quoted name of a table of history, for a query with arguments."""
+        return sql.Identifier(self.home, name).as_string(self.session).replace("%", "%%")
 
 
 def _half(migration: Any, operation: str) -> Sequence[Statement]:
