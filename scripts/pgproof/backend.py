@@ -9,7 +9,7 @@ before anything is touched: see refusals.py. Found by yoyo through the entry poi
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -98,9 +98,9 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
         refusals.one_history(self.connection, self.home)
         return history.read(self.connection, self.home)
 
-    def get_applied_migration_hashes(self) -> list[str]:
+    def get_applied_migration_hashes(self) -> Collection[str]:
         """Return the hashes of what is applied, the earliest first; takes no lock."""
-        return [migrations.hash_of(id_) for id_ in self.records()]
+        return dict.fromkeys(migrations.hash_of(id_) for id_ in self.records())
 
     def ensure_internal_schema_updated(self) -> None:
         """Make or upgrade yoyo's tables; only under the lock, and so never for a reader."""

@@ -4,20 +4,23 @@
 
 Exit codes: 0 done, 1 a difference or a failed migration, 2 usage. Results go to stdout,
 progress and errors to stderr. Each command imports what it needs when it runs, so that
-`migrate --version` and `--help` cost little more than Python itself.
+`migrate --version` costs little more than Python itself.
 """
 
-import argparse
-import json
+from __future__ import annotations
+
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
 
-from pgproof.arguments import parser
+from pgproof import __version__
 from pgproof.errors import UserError
 
+TYPE_CHECKING = False  # that of `typing`, whose import costs as much as all of these
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
     from pgproof.backend import PgproofBackend
     from pgproof.history import State
     from pgproof.project import Project
@@ -209,7 +212,7 @@ def _files(arguments: argparse.Namespace) -> tuple[Project, Any]:
     return project, migrations.read(project.sources)
 
 
-def _backend(arguments: argparse.Namespace, project: Project) -> "PgproofBackend":
+def _backend(arguments: argparse.Namespace, project: Project) -> PgproofBackend:
     """Connect to the database that is named, and say which it is."""
     from pgproof import database, runner
     from pgproof.project import SETTINGS
@@ -252,7 +255,7 @@ def _confirm(chosen: Sequence[str]) -> None:
         raise UserError("nothing was rolled back", exit_code=1)
 
 
-def _teller(arguments: argparse.Namespace, backend: "PgproofBackend") -> Callable[[Done], None]:
+def _teller(arguments: argparse.Namespace, backend: PgproofBackend) -> Callable[[Done], None]:
     """Show the progress of what is long, and return what tells of each migration that is done."""
     from pgproof.progress import Progress
 

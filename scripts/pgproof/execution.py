@@ -54,6 +54,11 @@ class Execution:
         self.home = home
         self.notify = notify
         self._clean = CLEAN
+        # Quoted, and for queries with arguments.
+        self._log, self._applied = (
+            sql.Identifier(home, name).as_string(session).replace("%", "%%")
+            for name in ("_yoyo_log", "_yoyo_migration")
+        )
         if settings.schema:
             schema = sql.Literal(settings.schema).as_string(session)
             self._clean += f"; SELECT set_config('search_path', quote_ident({schema}), false)"
@@ -115,16 +120,16 @@ class Execution:
         sums = getattr(migration, "checksums", None)
         note = history.comment(sums["forward"], sums["rollback"], seconds) if sums else None
         log = (
-            f"INSERT INTO {self._table('_yoyo_log')} (id, migration_hash, migration_id, operation, "
+            f"INSERT INTO {self._log} (id, migration_hash, migration_id, operation, "
             "username, hostname, comment, created_at_utc) VALUES (%s, %s, %s, %s, %s, %s, %s, %s);"
         )
-        arguments = [str(uuid.uuid1()), migration.hash, migration.id, operation]
+        arguments = [str(uuid.uuid4()), migration.hash, migration.id, operation]
         arguments += [user_name(), host_name(), note, now]
         if operation in ("apply", "mark"):
-            text = f"INSERT INTO {self._table('_yoyo_migration')} VALUES (%s, %s, %s);"
+            text = f"INSERT INTO {self._applied} VALUES (%s, %s, %s);"
             return log + text, [*arguments, migration.hash, migration.id, now]
         if operation in ("rollback", "unmark"):
-            text = f"DELETE FROM {self._table('_yoyo_migration')} WHERE migration_hash = %s;"
+            text = f"DELETE FROM {self._applied} WHERE migration_hash = %s;"
             return log + text, [*arguments, migration.hash]
         return log, arguments
 
@@ -189,10 +194,6 @@ class Execution:
         failed = Failed(refusals.failure(error, migration, operation, statement, self.session))
         failed.again = error.pgcode in LOCK_ERRORS
         return failed
-
-    def _table(self, name: str) -> str:
-        """Return the quoted name of a table of history, for a query with arguments."""
-        return sql.Identifier(self.home, name).as_string(self.session).replace("%", "%%")
 
 
 def _half(migration: Any, operation: str) -> Sequence[Statement]:

@@ -113,7 +113,10 @@ def prepare(found: Sequence[Any], known: Mapping[str, Any] | None = None) -> Non
 def _prepare(migration: Any, known: Mapping[str, Any]) -> None:
     path, back = Path(migration.path), rollback_path(migration)
     text = statements.decode(path.read_bytes(), path)
-    undo = statements.decode(back.read_bytes(), back) if back.exists() else None
+    try:
+        undo = statements.decode(back.read_bytes(), back)
+    except FileNotFoundError:
+        undo = None
     told = statements.directives(text)
     mode = told.get("transactional", "true").strip().lower()
     if mode not in ("true", "false"):
@@ -147,7 +150,7 @@ def hash_of(migration_id: str) -> str:
 
 def rollback_path(migration: Any) -> Path:
     """Return where yoyo looks for the rollback half of a migration."""
-    return Path(migration.path).with_suffix(ROLLBACK_SUFFIX)
+    return Path(f"{migration.path.removesuffix('.sql')}{ROLLBACK_SUFFIX}")
 
 
 def find(wanted: str, ids: Sequence[str]) -> str:

@@ -179,6 +179,10 @@ def _dependencies(
 ) -> None:
     """Refuse a selection that skips what another one depends on."""
     applied = set(records)
+    dependants: dict[str, list[str]] = {}
+    for migration in files:
+        for needed in migration.depends:
+            dependants.setdefault(needed.id, []).append(migration.id)
     for migration in wanted:
         if operation in ("apply", "mark"):
             lacking = sorted(d.id for d in migration.depends if d.id not in applied)
@@ -190,9 +194,7 @@ def _dependencies(
             applied.add(migration.id)
         else:
             applied.discard(migration.id)
-            needing = [
-                m.id for m in files if m.id in applied and migration.id in {d.id for d in m.depends}
-            ]
+            needing = [id_ for id_ in dependants.get(migration.id, ()) if id_ in applied]
             if needing:
                 raise UserError(
                     f"{needing[0]} depends on {migration.id}, and is applied\n"
@@ -214,20 +216,27 @@ def _unfit_file(migration: Any) -> None:
         (rollback, migration.rollback),
     ):
         for statement in statements:
-            place = f"{migrations.shown(path)}, line {statement.line}"
             if _TRANSACTION.match(statement.words):
                 word = statement.words.split()[0]
                 raise UserError(
-                    f"{place}: {word} at the top level would end the migration's own transaction\n"
+                    f"{_place(path, statement)}: {word} at the top level would end the migration's "
+                    "own transaction\n"
                     "Take it out; a file that must commit by itself says -- transactional: false."
                 )
             if _LETS_GO.match(statement.words):
-                raise UserError(f"{place}: this would let go of the migration lock\nTake it out.")
+                raise UserError(
+                    f"{_place(path, statement)}: this would let go of the migration lock\n"
+                    "Take it out."
+                )
             if concurrently.is_nameless(statement):
                 raise UserError(
-                    f"{place}: an index built CONCURRENTLY needs a name\n"
+                    f"{_place(path, statement)}: an index built CONCURRENTLY needs a name\n"
                     "Name it, so that the next run knows it again if this one is cut off."
                 )
+
+
+def _place(path: Path, statement: Statement) -> str:
+    return f"{migrations.shown(path)}, line {statement.line}"
 
 
 def failure(

@@ -1,0 +1,24 @@
+"""Runs the benchmark that the first word names.
+
+python -m benchmarks runner --rounds 3
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from benchmarks import runner
+
+BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {"runner": runner.main}
+
+
+def main() -> int:
+    """Run it with the other words; 2 where there is no such benchmark."""
+    name, *rest = sys.argv[1:] or [""]
+    if name not in BENCHMARKS:
+        print(f"usage: scripts/bench {{{','.join(BENCHMARKS)}}} [--help]", file=sys.stderr)
+        return 2
+    return BENCHMARKS[name](rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
