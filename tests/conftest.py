@@ -52,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start one server for the run, unless one is named; the workers of xdist inherit its URL."""
+    config.pluginmanager.import_plugin("faults.table")
     for name in [name for name in os.environ if re.match("PG(?!PROOF_)", name)]:
         del os.environ[name]  # a test names its database itself
     os.environ.pop("DATABASE_URL", None)

@@ -84,6 +84,15 @@ class Database:
         ((first, *_),) = self.query(sql, arguments)
         return first
 
+    def advisory_locks(self, key: int) -> list[int]:
+        """Return the processes that hold or want an advisory lock of this database."""
+        found = self.query(
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND database = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database())",
+            [key % 2**32],
+        )
+        return [pid for (pid,) in found]
+
     def rows(self, schema: str = "docmeta") -> dict[str, list[str]]:
         """Return every row of every table of a schema, as sorted JSON texts by table."""
         tables = self.query(

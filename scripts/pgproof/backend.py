@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psycopg2
 from yoyo import internalmigrations
 from yoyo.backends.core.postgresql import PostgresqlBackend
 
@@ -144,11 +145,19 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
     def changing(self) -> Iterator[None]:
         """Hold the lock for a block that changes something, after all that can be refused is."""
         with watched(self.connection), self.lock():
-            if not self.migration_lock.is_held:
-                refusals.unfit_session(self.connection, self.home)
-                self.migration_lock.acquire()
-                self.ensure_internal_schema_updated()
-            yield
+            try:
+                if not self.migration_lock.is_held:
+                    refusals.unfit_session(self.connection, self.home)
+                    self.migration_lock.acquire()
+                    self.execution.hold(self.migration_lock.holder_pid)
+                    self.ensure_internal_schema_updated()
+                yield
+            except psycopg2.Error as error:
+                check_interrupted(self.connection)
+                raise UserError(
+                    f"{refusals.told(error)}\n"
+                    "The session was lost; migrate status tells what was done."
+                ) from error
             check_interrupted(self.connection)
 
     def break_lock(self) -> None:
@@ -206,7 +215,7 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
         chosen = list(chosen)
         if not chosen:
             # Nothing to do is no reason to say that all is well.
-            refusals.unfit_files(self._files or (), (), self.records(), operation)
+            self._refuse(self._files or (), (), self.records(), operation)
             return
         with self.changing():
             for migration in self._still_to_do(chosen, operation):
@@ -224,8 +233,14 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
         goes_back = operation in ("rollback", "unmark")
         wanted = [m for m in chosen if (m.id in records) == goes_back]
         files = self._files if self._files is not None else migrations.all_beside(chosen)
-        refusals.unfit_files(files, wanted, records, operation)
+        self._refuse(files, wanted, records, operation)
         return wanted
+
+    def _refuse(
+        self, files: Sequence[Any], wanted: Sequence[Any], records: Any, operation: str
+    ) -> None:
+        begun = history.begun(self.connection, self.home)
+        refusals.unfit_files(files, wanted, records, begun, operation)
 
     def _change_one(self, migration: Any, operation: str) -> None:
         if migration.is_raw_sql() or operation in ("mark", "unmark"):
@@ -266,5 +281,7 @@ def _told_in_a_line(kind: type[BaseException], error: BaseException, trace: Any)
     """Tell an expected error without a traceback, under yoyo's own program."""
     if isinstance(error, UserError):
         print(f"yoyo: {error}", file=sys.stderr)
+    elif isinstance(error, psycopg2.Error):
+        print(f"yoyo: the database says: {' '.join(str(error).split())}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)

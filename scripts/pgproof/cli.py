@@ -45,6 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         wiped = "\r\x1b[K" if sys.stderr.isatty() else ""  # a line of progress, if there is one
         print(f"{wiped}migrate: {error}", file=sys.stderr)
         return error.exit_code
+    except Exception as error:
+        if "psycopg2" not in type(error).__module__:
+            raise
+        print(f"migrate: {' '.join(str(error).split())}", file=sys.stderr)
+        if {"OperationalError", "InterfaceError"} & {kind.__name__ for kind in type(error).__mro__}:
+            print("The session was lost; migrate status tells what was done.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("migrate: interrupted", file=sys.stderr)
         return 130
@@ -82,7 +89,7 @@ def _down(arguments: argparse.Namespace) -> int:
     chosen = runner.to_roll_back(backend, files, to, steps)
     if len(chosen) > 1 and not arguments.yes:
         _confirm(chosen)
-    done = runner.down(backend, files, chosen, _teller(arguments, backend)) if chosen else []
+    done = runner.down(backend, files, chosen, _teller(arguments, backend))
     if not done:
         _say(arguments, "nothing to roll back")
     return _json(arguments, "rolled_back", done)

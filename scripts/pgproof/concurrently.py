@@ -8,6 +8,8 @@ runs again, and success is refused while an index that it built is invalid.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,16 +18,14 @@ from psycopg2 import sql
 from pgproof.errors import UserError
 from pgproof.statements import Statement
 
-_NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
-_QUALIFIED = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
+# On a statement's words: no comments, ASCII letters upper-cased, quoted names as they are.
+_NAME = r'(?:"(?:[^"]|"")+"|[^\s."(;]+)'
+_QUALIFIED = rf"{_NAME}(?: ?\. ?{_NAME})*"
 _CREATE = re.compile(
-    rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?"
-    rf"(?:(?!ON\b)(?P<name>{_NAME})\s+)?ON\s+(?:ONLY\s+)?(?P<table>{_QUALIFIED})",
-    re.I,
+    rf"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (?:IF NOT EXISTS )?"
+    rf"(?:(?!ON )(?P<name>{_NAME}) )?ON (?:ONLY )?(?P<table>{_QUALIFIED})"
 )
-_DROP = re.compile(
-    rf"DROP\s+INDEX\s+CONCURRENTLY\s+(?:IF\s+EXISTS\s+)?(?P<index>{_QUALIFIED})", re.I
-)
+_DROP = re.compile(rf"DROP INDEX CONCURRENTLY (?:IF EXISTS )?(?P<index>{_QUALIFIED})")
 
 _FIND = """
     SELECT format('%%I.%%I', nspname, c.relname), indisvalid AND indisready,
@@ -50,15 +50,29 @@ def is_concurrent(statement: Statement) -> bool:
     return "CONCURRENTLY" in statement.words.split()
 
 
+@contextmanager
+def unhurried(cursor: Any, statement: Statement) -> Iterator[None]:
+    """Switch lock_timeout off while such a statement runs, unless its file has set its own."""
+    cursor.execute("SELECT setting = reset_val FROM pg_settings WHERE name = 'lock_timeout'")
+    is_ours = is_concurrent(statement) and cursor.fetchone() == (True,)
+    if is_ours:
+        cursor.execute("SET lock_timeout TO 0")
+    try:
+        yield
+    finally:
+        if is_ours and not cursor.connection.closed:
+            cursor.execute("RESET lock_timeout")
+
+
 def is_nameless(statement: Statement) -> bool:
     """Whether it builds an index without a name, which no second run could know again."""
-    match = _CREATE.match(statement.text)
+    match = _CREATE.match(statement.words)
     return match is not None and match["name"] is None
 
 
 def find(cursor: Any, statement: Statement) -> Index | None:
     """Return the index that a CREATE INDEX CONCURRENTLY names, if it is there."""
-    match = _CREATE.match(statement.text)
+    match = _CREATE.match(statement.words)
     if not match or not match["name"]:
         return None
     cursor.execute(_FIND, [match["table"], _folded(match["name"])])
@@ -72,7 +86,7 @@ def is_done(cursor: Any, statement: Statement, *, resumed: bool) -> bool:
     `resumed` says that a run of this migration began before. Without one, an index that is there
     is a surprise, and the server says so.
     """
-    if drop := _DROP.match(statement.text):
+    if drop := _DROP.match(statement.words):
         cursor.execute("SELECT to_regclass(%s) IS NULL", [drop["index"]])
         return resumed and cursor.fetchone() == (True,)
     index = find(cursor, statement)
@@ -83,8 +97,8 @@ def is_done(cursor: Any, statement: Statement, *, resumed: bool) -> bool:
             f"index {index.name} is being built by process {index.builder} of the server\n"
             "Wait until it is done, then run again."
         )
-    cursor.execute("SET lock_timeout TO 0")
-    cursor.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.SQL(index.name)))
+    with unhurried(cursor, statement):
+        cursor.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.SQL(index.name)))
     return False
 
 
@@ -99,5 +113,7 @@ def assert_valid(cursor: Any, statement: Statement) -> None:
 
 
 def _folded(name: str) -> str:
-    """Return an identifier as the catalog has it."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+    """Return an identifier as the catalog has it: unquoted, its ASCII letters fold alone."""
+    if name.startswith('"'):
+        return name[1:-1].replace('""', '"')
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import psycopg2
 from psycopg2.extensions import parse_dsn
@@ -91,13 +91,11 @@ def _from_url(url: str, named_by: str) -> Database:
             "Write a / in the password as %2F; better, keep the password in ~/.pgpass.",
             exit_code=2,
         )
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    settings = {name: value for name, value in query if name in SETTINGS}
-    query = [(name, value) for name, value in query if name not in SETTINGS]
+    settings = {n: v for n, v in parse_qsl(parts.query) if n in SETTINGS}
+    # What is not ours goes to libpq letter for letter: it does not read + as a blank.
+    query = "&".join(p for p in parts.query.split("&") if p.partition("=")[0] not in SETTINGS)
     try:
-        parameters = parse_dsn(
-            f"postgresql://{parts.netloc}{parts.path}?{urlencode(query)}".rstrip("?")
-        )
+        parameters = parse_dsn(f"postgresql://{parts.netloc}{parts.path}?{query}".rstrip("?"))
     except psycopg2.ProgrammingError as error:
         # libpq quotes what it cannot read, and that may be the password.
         said = "" if "@" in url or "password" in url else f": {str(error).strip()}"

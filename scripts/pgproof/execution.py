@@ -23,7 +23,7 @@ from psycopg2 import errorcodes, sql
 
 from pgproof import concurrently, history, refusals
 from pgproof.errors import UserError
-from pgproof.session import Session, Settings, check_interrupted
+from pgproof.session import Session, Settings, check_interrupted, lost_settings
 from pgproof.statements import Statement
 
 LOCK_ERRORS = (errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED)
@@ -53,6 +53,7 @@ class Execution:
         self.settings = settings
         self.home = home
         self.notify = notify
+        self.holder: object = None  # the server process that holds the migration lock
         self._clean = CLEAN
         # Quoted, and for queries with arguments.
         self._log, self._applied = (
@@ -62,6 +63,14 @@ class Execution:
         if settings.schema:
             schema = sql.Literal(settings.schema).as_string(session)
             self._clean += f"; SELECT set_config('search_path', quote_ident({schema}), false)"
+
+    def hold(self, server: object) -> None:
+        """Run on the server process `server` alone, which has the lock, and with our settings."""
+        self.holder = server
+        for name, value in lost_settings(self.session):
+            pair = sql.SQL("; SELECT set_config({}, {}, false)")
+            both = pair.format(sql.Literal(name), sql.Literal(value))
+            self._clean += both.as_string(self.session)
 
     def run(self, migration: Any, operation: str) -> None:
         """Apply, roll back, mark or unmark one migration, or run a hook; Failed if it cannot."""
@@ -91,7 +100,7 @@ class Execution:
         started = time.perf_counter() - before
         with self.session.cursor() as cursor:
             try:
-                cursor.execute(f"{self._clean}; BEGIN")
+                self._begin(cursor)
                 for statement in statements:
                     self._send(cursor, migration, operation, statement)
                     check_interrupted(self.session)
@@ -101,6 +110,21 @@ class Execution:
                     cursor.execute("ROLLBACK")
                 raise
 
+    def _begin(self, cursor: Any) -> None:
+        """Begin on a clean session, and on the server process that holds the lock.
+
+        A transaction stays on one server, whatever pooler is in between.
+        """
+        try:
+            cursor.execute(f"{self._clean}; BEGIN; SELECT pg_backend_pid()")
+        except psycopg2.Error as error:
+            check_interrupted(self.session)
+            raise UserError(
+                f"{refusals.told(error)}\nNothing of {self.session.running} was kept; run again."
+            ) from error
+        if self.holder is not None and cursor.fetchone() != (self.holder,):
+            raise refusals.pooled()
+
     def _end(self, cursor: Any, migration: Any, operation: str, seconds: float) -> None:
         """Write history and commit: one message to the server, so one moment."""
         text, arguments = self.history_of(migration, operation, seconds)
@@ -109,6 +133,8 @@ class Execution:
             cursor.execute(f"RESET SESSION AUTHORIZATION; RESET ROLE; {text} COMMIT", arguments)
         except psycopg2.Error as error:
             raise self._failed(error, migration, operation, None) from error
+        finally:
+            self._pass_on_notices()
 
     def history_of(
         self, migration: Any, operation: str, seconds: float | None
@@ -164,11 +190,10 @@ class Execution:
                 check_interrupted(self.session)
                 if concurrently.is_done(cursor, statement, resumed=resumed):
                     continue
-                waits = "0" if concurrently.is_concurrent(statement) else "DEFAULT"
-                cursor.execute(f"SET lock_timeout TO {waits}")
-                self._patiently(
-                    lambda s=statement: self._send(cursor, migration, operation, s)  # type: ignore[misc]
-                )
+                with concurrently.unhurried(cursor, statement):
+                    self._patiently(
+                        lambda s=statement: self._send(cursor, migration, operation, s)  # type: ignore[misc]
+                    )
                 concurrently.assert_valid(cursor, statement)
         self._transaction(migration, operation, (), time.perf_counter() - started)
 

@@ -41,6 +41,8 @@ _LOG = """
 _BEGUN = """
     SELECT migration_id FROM (
         SELECT DISTINCT ON (migration_id) migration_id, operation FROM {0}._yoyo_log
+        WHERE migration_id IN (
+            SELECT migration_id FROM {0}._yoyo_log WHERE operation = 'begin')
         ORDER BY migration_id, created_at_utc DESC
     ) l WHERE operation = 'begin'
 """

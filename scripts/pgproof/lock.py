@@ -44,17 +44,24 @@ class MigrationLock:
         self.session = session
         self.wait = wait
         self.is_held = False
+        self.holder_pid: object = None
         self._table = sql.Identifier(schema, "yoyo_lock")
 
     def acquire(self) -> None:
         """Take the lock; LockHeld, which names the holder, after `wait` seconds."""
         deadline = time.monotonic() + self.wait
-        advisory = False
+        advisory, pid = False, None
         while True:
             check_interrupted(self.session)
-            advisory = advisory or self._one("SELECT pg_try_advisory_lock(%(key)s)") is True
+            if not advisory:
+                # In one statement, so that it is this server process that has the lock.
+                pid = self._one(
+                    "SELECT CASE WHEN pg_try_advisory_lock(%(key)s) THEN pg_backend_pid() END"
+                )
+                advisory = pid is not None
             if advisory and self._take_row():
                 self.is_held = True
+                self.holder_pid = pid
                 return
             if time.monotonic() >= deadline:
                 holder = self.holder() or "a run that has just ended"

@@ -5,7 +5,7 @@ without rights), then the files (edited, missing, out of order, empty, or ending
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from pgproof.statements import Statement
 
 _SESSION = """
     SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',
-        current_setting('server_encoding'), quote_ident(%(schema)s), quote_ident(current_user),
+        current_setting('server_encoding'),
+        quote_ident(%(schema)s), quote_ident(current_user),
         to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL,
         coalesce(
             has_schema_privilege(to_regnamespace(quote_ident(%(schema)s))::oid, 'CREATE'), false),
@@ -42,6 +43,14 @@ _TRANSACTION = re.compile(
     r"|PREPARE TRANSACTION)\b"
 )
 _LETS_GO = re.compile(r"DISCARD ALL\b|.*\bPG_ADVISORY_UNLOCK_ALL\b")
+
+
+def pooled() -> UserError:
+    """The error for a pooler in transaction mode."""
+    return UserError(
+        "a connection pooler hands this session's transactions to different servers\n"
+        "Connect to the server itself, or to a pool in session mode."
+    )
 
 
 def one_history(session: Session, home: str) -> None:
@@ -68,12 +77,10 @@ def unfit_session(session: Session, home: str) -> None:
     with session.cursor() as cursor:
         cursor.execute(_SESSION, {"schema": home, "tables": list(history.TABLES)})
         (row,) = cursor.fetchall()
-    pid, standby, read_only, encoding, schema, user, exists, may_create, absent, forbidden = row
+    pid, standby, read_only, encoding, *rights = row
+    schema, user, exists, may_create, absent, forbidden = rights
     if pid != session.info.backend_pid and _is_shared(session, pid):
-        raise UserError(
-            "a connection pooler hands this session's transactions to different servers\n"
-            "Connect to the server itself, or to a pool in session mode."
-        )
+        raise pooled()
     if standby:
         raise UserError(
             "the server is a standby in recovery: it takes no change\n"
@@ -108,17 +115,32 @@ def unfit_session(session: Session, home: str) -> None:
 
 
 def _is_shared(session: Session, pid: int) -> bool:
-    """Whether a pooler in transaction mode is between: another gets our server, or we another."""
-    other = session.beside()
+    """Whether a pooler in transaction mode is between: another gets our server, or we another.
+
+    Asked once between, then twice, then thrice: a pool that hands its servers out in turn would
+    need one server alone to give us the same each time. `execution` looks again in each
+    transaction.
+    """
     try:
-        with other.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            theirs = cursor.fetchone()
-        with session.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            return theirs == (pid,) or cursor.fetchone() != (pid,)
-    finally:
-        other.close()
+        other = session.beside()
+        try:
+            for times in (1, 2, 3):
+                if any(_pid(other) == pid for _ in range(times)) or _pid(session) != pid:
+                    return True
+        finally:
+            other.close()
+    except psycopg2.Error as error:
+        raise UserError(
+            "a connection pooler is in between, and gives no second connection to see its mode: "
+            f"{' '.join(str(error).split())}\nConnect to the server itself."
+        ) from None
+    return False
+
+
+def _pid(connection: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
 
 
 def some_file(found: Sequence[Any]) -> None:
@@ -142,12 +164,21 @@ def unfit_files(
     files: Sequence[Any],
     wanted: Sequence[Any],
     records: Mapping[str, history.Record],
+    begun: Collection[str],
     operation: str,
 ) -> None:
     """Refuse what history and the files do not agree on, and files that cannot be run safely.
 
-    `files` are all migrations, `wanted` those to be changed now, `records` what is applied.
+    `files` are all migrations, `wanted` those to be changed now, `records` what is applied,
+    `begun` what began outside a transaction and did not end.
     """
+    for id_ in begun:
+        way, back = ("down", "apply") if id_ in records else ("up", "rollback")
+        if operation == back:
+            raise UserError(
+                f"{id_} was interrupted half-way {way}, and is not transactional\n"
+                f"End that first: migrate {way}"
+            )
     states = history.states(files, dict(records), set())
     moves = {migration.id for migration in wanted}
     for state in states:
@@ -239,6 +270,11 @@ def _place(path: Path, statement: Statement) -> str:
     return f"{migrations.shown(path)}, line {statement.line}"
 
 
+def told(error: psycopg2.Error) -> str:
+    """Return in one line what an error without a statement says."""
+    return " ".join(str(error).split()) or "the server has gone"
+
+
 def failure(
     error: psycopg2.Error,
     migration: Any,
@@ -253,7 +289,7 @@ def failure(
     if statement is not None:
         offset = int(error.diag.statement_position or 1) - 1
         place += f", line {statement.line + statement.text.count(chr(10), 0, offset)}"
-    said = error.diag.message_primary or " ".join(str(error).split()) or "the server has gone"
+    said = error.diag.message_primary or told(error)
     for more in (error.diag.message_detail, error.diag.message_hint):
         said += f" ({more})" if more else ""
     if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE and not session.closed:

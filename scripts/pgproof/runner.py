@@ -7,6 +7,7 @@ yoyo orders and keeps history, backend.py locks and runs; this module decides wh
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from pgproof import history
 from pgproof.backend import PgproofBackend
 from pgproof.database import Database
 from pgproof.errors import UserError
+from pgproof.lock import LockHeld
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ def down(
 
     Raises UserError if history has moved since they were chosen, and at the first that fails.
     """
+    if not chosen:
+        backend.change((), "rollback")
+        with suppress(LockHeld):
+            backend.migration_lock.remove_dead()
+        return []
     with backend.changing():
         rolling = list(backend.to_rollback(files))[: len(chosen)]
         if [migration.id for migration in rolling] != list(chosen):

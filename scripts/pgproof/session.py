@@ -13,6 +13,7 @@ import re
 import select
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from pgproof.errors import UserError
 WAKE = 0.1  # seconds between two looks around while a statement runs
 LOOK_FOR_BLOCKERS = 0.06  # seconds of waiting after which somebody may be in the way
 GHOST_CHECK = "-c client_connection_check_interval=500ms"
+ARRIVED = "-c pgproof.settings=arrived"  # shows whether a pooler dropped the others
+ASIDE = 10.0  # seconds that a question on a second connection may take
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -89,6 +92,7 @@ class Session(extensions.connection):
     running: str = ""  # the migration that it is at
     on_wait: Callable[["Session", float], None] | None = None
     monitor: extensions.connection | None = None
+    started_with: str = ""  # the start-up options
 
     def look_for_blockers(self) -> None:
         """Ask, on a second connection, who holds what this one waits for."""
@@ -108,7 +112,9 @@ class Session(extensions.connection):
         """Return a new plain connection to the same database, as the same user."""
         # psycopg2 keeps the password out of its dsn.
         secret: dict[str, Any] = {"password": self.info.password} if self.info.password else {}
-        made: extensions.connection = psycopg2.connect(self.dsn, **secret)
+        made: extensions.connection = psycopg2.connect(
+            self.dsn, connect_timeout=round(ASIDE), **secret
+        )
         made.autocommit = True
         return made
 
@@ -125,7 +131,7 @@ def connect(parameters: Mapping[str, str], settings: Settings) -> Session:
     The timeouts are start-up options, so that a RESET in a file does not lose them. They are put
     before PGOPTIONS and the URL's own `options`, which psycopg2's argument would discard.
     """
-    own = f"-c lock_timeout={round(settings.lock_timeout * 1000)}ms"
+    own = f"{ARRIVED} -c lock_timeout={round(settings.lock_timeout * 1000)}ms"
     given = f"{os.environ.get('PGOPTIONS', '')} {parameters.get('options', '')}"
     arguments: dict[str, Any] = {
         "application_name": "migrate",
@@ -148,7 +154,9 @@ def connect(parameters: Mapping[str, str], settings: Settings) -> Session:
                 "Connect to the server itself: a migration needs a session of its own."
             ) from None
         raise database.refused(error) from None
+    made.started_with = f"{own} {given}"
     made.autocommit = True
+    made.notices = deque()  # psycopg2 would drop all but the last fifty from its list
     return cast(Session, made)
 
 
@@ -175,6 +183,27 @@ def watched(session: Session) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def lost_settings(session: Session) -> list[tuple[str, str]]:
+    """Return the start-up options that did not arrive: a pooler may drop them all, and say nothing.
+
+    Raises UserError for one that cannot be set later.
+    """
+    with session.cursor() as cursor:
+        cursor.execute("SELECT current_setting('pgproof.settings', true)")
+        if cursor.fetchone() == ("arrived",):
+            return []
+    # A blank parts two of them, unless it stands behind a backslash.
+    words = [re.sub(r"\\(.)", r"\1", w) for w in re.findall(r"(?:\\.|\S)+", session.started_with)]
+    joined = re.sub(r"(?:^|\x00)-c\x00", "\x00--", "\x00".join(words)).split("\x00")
+    pairs = [word.removeprefix("-c").removeprefix("--").partition("=") for word in joined if word]
+    if any(not equals for _, equals, _ in pairs):
+        raise UserError(
+            f"a connection pooler drops the session's options: {session.started_with}\n"
+            "Connect to the server itself."
+        )
+    return [(name.replace("-", "_"), value) for name, _, value in pairs]
+
+
 def check_interrupted(session: Session) -> None:
     """Raise Interrupted if a signal has come; called between two statements."""
     if session.signal is not None:
@@ -191,6 +220,8 @@ def _wait(connection: extensions.connection) -> None:
         writing = [connection] if state == extensions.POLL_WRITE else []
         patience = WAKE if looked or session is None else LOOK_FOR_BLOCKERS
         ready = select.select(reading, writing, [], patience)
+        if session is None and time.monotonic() - started > ASIDE:
+            raise psycopg2.OperationalError(f"no answer in {ASIDE:g} s on a second connection")
         if session is None or any(ready):
             continue
         if session.signal is not None and not cancelled:
