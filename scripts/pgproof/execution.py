@@ -100,7 +100,7 @@ class Execution:
         started = time.perf_counter() - before
         with self.session.cursor() as cursor:
             try:
-                self._begin(cursor)
+                self._begin(cursor, migration)
                 for statement in statements:
                     self._send(cursor, migration, operation, statement)
                     check_interrupted(self.session)
@@ -110,7 +110,7 @@ class Execution:
                     cursor.execute("ROLLBACK")
                 raise
 
-    def _begin(self, cursor: Any) -> None:
+    def _begin(self, cursor: Any, migration: Any) -> None:
         """Begin on a clean session, and on the server process that holds the lock.
 
         A transaction stays on one server, whatever pooler is in between.
@@ -119,8 +119,10 @@ class Execution:
             cursor.execute(f"{self._clean}; BEGIN; SELECT pg_backend_pid()")
         except psycopg2.Error as error:
             check_interrupted(self.session)
+            if not migration.use_transactions:
+                raise  # its statements are done, but for the history
             raise UserError(
-                f"{refusals.told(error)}\nNothing of {self.session.running} was kept; run again."
+                f"{refusals.told(error)}\nNothing of {migration.id} was kept; run again."
             ) from error
         if self.holder is not None and cursor.fetchone() != (self.holder,):
             raise refusals.pooled()
