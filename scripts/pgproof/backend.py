@@ -282,6 +282,6 @@ def _told_in_a_line(kind: type[BaseException], error: BaseException, trace: Any)
     if isinstance(error, UserError):
         print(f"yoyo: {error}", file=sys.stderr)
     elif isinstance(error, psycopg2.Error):
-        print(f"yoyo: the database says: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"yoyo: the database says: {refusals.told(error)}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)

@@ -45,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         wiped = "\r\x1b[K" if sys.stderr.isatty() else ""  # a line of progress, if there is one
         print(f"{wiped}migrate: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        # The reader (head, less) has gone: what remains to be printed is nobody's loss.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         if "psycopg2" not in type(error).__module__:
             raise
@@ -58,10 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as interrupted:
         print("migrate: interrupted; what was unfinished was rolled back", file=sys.stderr)
         return int(str(interrupted.code))
-    except BrokenPipeError:
-        # The reader (head, less) has gone: what remains to be printed is nobody's loss.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 # Commands ------------------------------------------------------------------------------

@@ -53,8 +53,10 @@ def is_concurrent(statement: Statement) -> bool:
 @contextmanager
 def unhurried(cursor: Any, statement: Statement) -> Iterator[None]:
     """Switch lock_timeout off while such a statement runs, unless its file has set its own."""
-    cursor.execute("SELECT setting = reset_val FROM pg_settings WHERE name = 'lock_timeout'")
-    is_ours = is_concurrent(statement) and cursor.fetchone() == (True,)
+    is_ours = False
+    if is_concurrent(statement):
+        cursor.execute("SELECT setting = reset_val FROM pg_settings WHERE name = 'lock_timeout'")
+        is_ours = cursor.fetchone() == (True,)
     if is_ours:
         cursor.execute("SET lock_timeout TO 0")
     try:
