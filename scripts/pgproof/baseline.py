@@ -11,11 +11,10 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
-from yoyo.connections import DatabaseURI
-from yoyo.migrations import default_migration_table
 
-from pgproof import catalog
+from pgproof import catalog, runner
 from pgproof.backend import PgproofBackend
+from pgproof.database import Database
 from pgproof.errors import UserError
 from pgproof.server import Server
 
@@ -34,9 +33,8 @@ def difference(backend: PgproofBackend, files: Any, to: str, parked: str | None)
     name = f"baseline_{os.getpid()}"
     server.create_database(name)
     try:
-        parameters = server.parameters(name)
-        uri = DatabaseURI("postgresql+pgproof", None, None, None, None, None, dict(parameters))
-        with PgproofBackend(uri, default_migration_table) as scratch:
+        target = Database(server.parameters(name), "the embedded server")
+        with runner.open_backend(target, {}, {}) as scratch:
             scratch.change(chosen, "apply")
             made = catalog.read(scratch.connection, parked=parked)
     finally:
