@@ -4,14 +4,19 @@ scripts/test tests/faults                  # a sample of every row
 scripts/test --faults tests/faults         # the whole, and the table of docs/operations.md
 """
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from database import ROOT, Database, Runner
 from faults import table
 
 Amount = Callable[[int, int], int]
 Outcome = Callable[[int, str, str], None]
+Process = subprocess.Popen[str]
+Start = Callable[[Runner], Process]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,3 +39,37 @@ def outcome(request: pytest.FixtureRequest) -> Outcome:
         request.node.user_properties.append(table.property_of(row, fault, shown))
 
     return tell
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder of migrations."""
+    made = tmp_path / "migrations"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def start(db: Database, folder: Path) -> Iterator[Start]:
+    """Start a runner on the folder as a process; what still runs at the end is killed."""
+    running: list[Process] = []
+
+    def begin(runner: Runner) -> Process:
+        running.append(
+            subprocess.Popen(
+                (*runner.program, *runner.all_up, str(folder)),
+                env=db.environment,
+                cwd=ROOT,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+        return running[-1]
+
+    yield begin
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()

@@ -5,14 +5,14 @@ Nothing may be applied twice, nothing may be missing, and nobody may meet a dead
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from database import MIGRATE, ROOT, SAFE_YOYO, YOYO, Database, Runner
+from database import MIGRATE, SAFE_YOYO, YOYO, Database, Runner
 from pgproof.lock import KEY
 
 Amount = Callable[[int, int], int]
@@ -48,40 +48,6 @@ SLEEP = """
         WHILE NOT EXISTS (SELECT FROM public.awake) LOOP PERFORM pg_sleep(0.02); END LOOP;
     END $$;
 """
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An empty folder of migrations."""
-    made = tmp_path / "migrations"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def start(db: Database, folder: Path) -> Iterator[Start]:
-    """Start a runner on the folder as a process; what still runs at the end is killed."""
-    running: list[Process] = []
-
-    def begin(runner: Runner) -> Process:
-        running.append(
-            subprocess.Popen(
-                (*runner.program, *runner.all_up, str(folder)),
-                env=db.environment,
-                cwd=ROOT,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        )
-        return running[-1]
-
-    yield begin
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
 
 
 def write(folder: Path, files: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +15,7 @@ from typing import TypeVar
 import pytest
 from psycopg2.extensions import connection
 
-from database import MIGRATE, ROOT, SAFE_YOYO, Database, Runner, run
+from database import MIGRATE, SAFE_YOYO, Database, Runner, run
 from pgproof.lock import KEY
 
 Outcome = Callable[[int, str, str], None]
@@ -54,14 +54,6 @@ LOCK_TIMEOUT = TELL.format("'lock_timeout'")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An empty folder of migrations."""
-    made = tmp_path / "migrations"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def db(db: Database) -> Database:
     """A database with what the migrations here work on."""
     db.query(
@@ -70,32 +62,6 @@ def db(db: Database) -> Database:
         "CREATE TABLE public.ran (at int GENERATED ALWAYS AS IDENTITY, pid int, others int[])"
     )
     return db
-
-
-@pytest.fixture
-def start(db: Database, folder: Path) -> Iterator[Start]:
-    """Start a runner on the folder as a process; what still runs at the end is killed."""
-    running: list[Process] = []
-
-    def begin(runner: Runner) -> Process:
-        running.append(
-            subprocess.Popen(
-                (*runner.program, *runner.all_up, str(folder)),
-                env=db.environment,
-                cwd=ROOT,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        )
-        return running[-1]
-
-    yield begin
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
 
 
 def write(folder: Path, name: str, forward: str) -> None:
