@@ -254,9 +254,8 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
         with self.transaction() if migration.use_transactions else self.disable_transactions():
             migration.process_steps(self, direction)
             if operation != "hook":
-                text, arguments = self.execution.history_of(migration, operation, None)
                 with self.connection.cursor() as cursor:
-                    cursor.execute(text, arguments)
+                    cursor.execute(self.execution.history_of(migration, operation, None))
 
     def __exit__(
         self,

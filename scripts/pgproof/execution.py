@@ -28,6 +28,7 @@ from pgproof.statements import Statement
 
 LOCK_ERRORS = (errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED)
 LONGEST_PAUSE = 2.0  # seconds between two tries to get a table's lock
+STRANGER = " is not the server process that holds the migration lock"
 
 # What a file may have changed in the session, and the next one must not inherit. Not DISCARD ALL:
 # it would let go of the migration lock.
@@ -85,9 +86,8 @@ class Execution:
 
     def note(self, migration: Any, operation: str) -> None:
         """Write a line of log alone: 'begin' of what is not transactional, 'repair'."""
-        text, arguments = self.history_of(migration, operation, None)
         with self.session.cursor() as cursor:
-            cursor.execute(text, arguments)
+            cursor.execute(self.history_of(migration, operation, None))
 
     def _transaction(
         self,
@@ -98,68 +98,64 @@ class Execution:
     ) -> None:
         """Run statements and write history, all in one transaction; `before` took seconds, too."""
         started = time.perf_counter() - before
+        opening = f"{self._clean}; BEGIN; "  # goes with the first statement: one round trip less
         with self.session.cursor() as cursor:
             try:
-                self._begin(cursor, migration)
                 for statement in statements:
-                    self._send(cursor, migration, operation, statement)
+                    self._send(cursor, migration, operation, statement, opening)
                     check_interrupted(self.session)
-                self._end(cursor, migration, operation, time.perf_counter() - started)
+                    opening = ""
+                seconds = time.perf_counter() - started
+                self._end(cursor, migration, operation, seconds, opening)
             except BaseException:
                 with suppress(psycopg2.Error):
                     cursor.execute("ROLLBACK")
+                self.session.notices.clear()  # that there was nothing to roll back
                 raise
 
-    def _begin(self, cursor: Any, migration: Any) -> None:
-        """Begin on a clean session, and on the server process that holds the lock.
-
-        A transaction stays on one server, whatever pooler is in between.
-        """
-        try:
-            cursor.execute(f"{self._clean}; BEGIN; SELECT pg_backend_pid()")
-        except psycopg2.Error as error:
-            check_interrupted(self.session)
-            if not migration.use_transactions:
-                raise  # its statements are done, but for the history
-            raise UserError(
-                f"{refusals.told(error)}\nNothing of {migration.id} was kept; run again."
-            ) from error
-        if self.holder is not None and cursor.fetchone() != (self.holder,):
-            raise refusals.pooled()
-
-    def _end(self, cursor: Any, migration: Any, operation: str, seconds: float) -> None:
+    def _end(
+        self, cursor: Any, migration: Any, operation: str, seconds: float, opening: str
+    ) -> None:
         """Write history and commit: one message to the server, so one moment."""
-        text, arguments = self.history_of(migration, operation, seconds)
+        line = self.history_of(migration, operation, seconds)
         try:
             # A file may have become another role, which need not have a right to history.
-            cursor.execute(f"RESET SESSION AUTHORIZATION; RESET ROLE; {text} COMMIT", arguments)
+            cursor.execute(f"{opening}RESET SESSION AUTHORIZATION; RESET ROLE; {line} COMMIT")
         except psycopg2.Error as error:
+            if STRANGER in str(error):
+                raise refusals.pooled() from None
             raise self._failed(error, migration, operation, None) from error
         finally:
             self._pass_on_notices()
 
-    def history_of(
-        self, migration: Any, operation: str, seconds: float | None
-    ) -> tuple[str, list[Any]]:
-        """Return the statements, and their arguments, that record one operation."""
+    def history_of(self, migration: Any, operation: str, seconds: float | None) -> str:
+        """Return the statement that records one operation; none for a hook."""
         if operation == "hook":
-            return "", []
+            return ""
         now = datetime.now(UTC).replace(tzinfo=None)
         sums = getattr(migration, "checksums", None)
         note = history.comment(sums["forward"], sums["rollback"], seconds) if sums else None
+        # A transaction stays on one server, whatever pooler is in between: it must be the one that
+        # holds the lock. The cast fails elsewhere, with this text in its message.
         log = (
             f"INSERT INTO {self._log} (id, migration_hash, migration_id, operation, "
-            "username, hostname, comment, created_at_utc) VALUES (%s, %s, %s, %s, %s, %s, %s, %s);"
+            "username, hostname, comment, created_at_utc) VALUES (CASE pg_backend_pid() "
+            f"WHEN %s THEN %s ELSE (pg_backend_pid() || '{STRANGER}')::integer::text END, "
+            "%s, %s, %s, %s, %s, %s, %s)"
         )
-        arguments = [str(uuid.uuid4()), migration.hash, migration.id, operation]
+        arguments = [self.holder, str(uuid.uuid4()), migration.hash, migration.id, operation]
         arguments += [user_name(), host_name(), note, now]
         if operation in ("apply", "mark"):
-            text = f"INSERT INTO {self._applied} VALUES (%s, %s, %s);"
-            return log + text, [*arguments, migration.hash, migration.id, now]
-        if operation in ("rollback", "unmark"):
-            text = f"DELETE FROM {self._applied} WHERE migration_hash = %s;"
-            return log + text, [*arguments, migration.hash]
-        return log, arguments
+            text = f"WITH log AS ({log}) INSERT INTO {self._applied} VALUES (%s, %s, %s);"
+            arguments += [migration.hash, migration.id, now]
+        elif operation in ("rollback", "unmark"):
+            text = f"WITH log AS ({log}) DELETE FROM {self._applied} WHERE migration_hash = %s;"
+            arguments += [migration.hash]
+        else:
+            text = f"{log};"
+        with self.session.cursor() as cursor:
+            line: bytes = cursor.mogrify(text, arguments)
+        return line.decode()
 
     def _patiently(self, run: Callable[[], None]) -> None:
         """Run until it gets its locks: again, after a growing pause of random length."""
@@ -182,15 +178,17 @@ class Execution:
 
         A first line of log tells the next run that this one began.
         """
-        resumed = migration.id in history.begun(self.session, self.home)
-        if not resumed:
+        begun = history.begun(self.session, self.home).get(migration.id)
+        if begun is None:
             self.note(migration, "begin")
+        half = "rollback" if operation == "rollback" else "forward"
+        edited = begun is not None and begun[half] != migration.checksums[half]
         started = time.perf_counter()
         with self.session.cursor() as cursor:
             cursor.execute(self._clean)
             for statement in _half(migration, operation):
                 check_interrupted(self.session)
-                if concurrently.is_done(cursor, statement, resumed=resumed):
+                if concurrently.is_done(cursor, statement, begun is not None, edited):
                     continue
                 with concurrently.unhurried(cursor, statement):
                     self._patiently(
@@ -199,14 +197,16 @@ class Execution:
                 concurrently.assert_valid(cursor, statement)
         self._transaction(migration, operation, (), time.perf_counter() - started)
 
-    def _send(self, cursor: Any, migration: Any, operation: str, statement: Statement) -> None:
-        """Send one statement, and pass on what the server has to say."""
+    def _send(
+        self, cursor: Any, migration: Any, operation: str, statement: Statement, opening: str = ""
+    ) -> None:
+        """Send one statement behind `opening`, and pass on what the server has to say."""
         try:
-            cursor.execute(statement.text)
+            cursor.execute(opening + statement.text)
         except psycopg2.Error as error:
             self._pass_on_notices()
             check_interrupted(self.session)
-            raise self._failed(error, migration, operation, statement) from error
+            raise self._failed(error, migration, operation, statement, len(opening)) from error
         self._pass_on_notices()
 
     def _pass_on_notices(self) -> None:
@@ -215,10 +215,20 @@ class Execution:
         self.session.notices.clear()
 
     def _failed(
-        self, error: psycopg2.Error, migration: Any, operation: str, statement: Statement | None
+        self,
+        error: psycopg2.Error,
+        migration: Any,
+        operation: str,
+        statement: Statement | None,
+        before: int = 0,
     ) -> Failed:
-        """Say which file and line failed, what the server said, and what is left."""
-        failed = Failed(refusals.failure(error, migration, operation, statement, self.session))
+        """Say which file and line failed, what the server said, and what is left.
+
+        `before` counts the characters that were sent before the statement.
+        """
+        failed = Failed(
+            refusals.failure(error, migration, operation, statement, before, self.session)
+        )
         failed.again = error.pgcode in LOCK_ERRORS
         return failed
 

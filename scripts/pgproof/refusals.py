@@ -235,7 +235,7 @@ def _dependencies(
 
 def _unfit_file(migration: Any) -> None:
     rollback = migrations.rollback_path(migration)
-    if not rollback.exists():
+    if migration.checksums["rollback"] == "none":
         raise UserError(f"{migration.id} has no rollback file\nWrite {migrations.shown(rollback)}.")
     if not migration.rollback:
         raise UserError(
@@ -280,14 +280,18 @@ def failure(
     migration: Any,
     operation: str,
     statement: Statement | None,
+    before: int,
     session: Session,
 ) -> str:
-    """Return two lines on a failed statement: place and what the server said; what is left."""
+    """Return two lines on a failed statement: place and what the server said; what is left.
+
+    `before` counts the characters that were sent before the statement, in the same message.
+    """
     back = operation == "rollback"
     path = migrations.rollback_path(migration) if back else Path(migration.path)
     place = migrations.shown(path)
     if statement is not None:
-        offset = int(error.diag.statement_position or 1) - 1
+        offset = max(0, int(error.diag.statement_position or 1) - 1 - before)
         place += f", line {statement.line + statement.text.count(chr(10), 0, offset)}"
     said = error.diag.message_primary or told(error)
     for more in (error.diag.message_detail, error.diag.message_hint):
