@@ -1,6 +1,6 @@
 """CREATE and DROP INDEX CONCURRENTLY, made safe to run again after any interruption.
 
-    concurrently.is_done(cursor, statement, resumed=True)
+    concurrently.is_done(cursor, statement, resumed=True, edited=False)
 
 They cannot be in a transaction. Cut off, they leave an INVALID index behind, over which a second
 run with IF NOT EXISTS would record success. Here the leftover is dropped before the statement
@@ -82,17 +82,24 @@ def find(cursor: Any, statement: Statement) -> Index | None:
     return Index(*row) if row else None
 
 
-def is_done(cursor: Any, statement: Statement, *, resumed: bool) -> bool:
+def is_done(cursor: Any, statement: Statement, resumed: bool, edited: bool) -> bool:
     """Whether an interrupted run has done this already; drops an invalid index that it left.
 
     `resumed` says that a run of this migration began before. Without one, an index that is there
-    is a surprise, and the server says so.
+    is a surprise, and the server says so. `edited` says that the file was another one then: what
+    it built need not be what the file now says, and UserError asks which is right.
     """
     if drop := _DROP.match(statement.words):
         cursor.execute("SELECT to_regclass(%s) IS NULL", [drop["index"]])
         return resumed and cursor.fetchone() == (True,)
     index = find(cursor, statement)
     if index is None or index.is_valid:
+        if index is not None and edited:
+            raise UserError(
+                f"index {index.name} is there, from a run that was interrupted; its file was edited"
+                " since\nIf the file no longer says what that index is, drop it (DROP INDEX "
+                f"CONCURRENTLY {index.name}); else put the file back as it was. Then run again."
+            )
         return index is not None and resumed
     if index.builder is not None:
         raise UserError(

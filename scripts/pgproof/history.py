@@ -8,7 +8,7 @@ Only reads.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -39,8 +39,8 @@ _LOG = """
 """
 
 _BEGUN = """
-    SELECT migration_id FROM (
-        SELECT DISTINCT ON (migration_id) migration_id, operation FROM {0}._yoyo_log
+    SELECT migration_id, comment FROM (
+        SELECT DISTINCT ON (migration_id) migration_id, operation, comment FROM {0}._yoyo_log
         WHERE migration_id IN (
             SELECT migration_id FROM {0}._yoyo_log WHERE operation = 'begin')
         ORDER BY migration_id, created_at_utc DESC
@@ -120,12 +120,20 @@ def log(session: connection, schema: str) -> list[Entry]:
     ]
 
 
-def begun(session: connection, schema: str) -> set[str]:
-    """Return the migrations that began outside a transaction, and did not end."""
-    return {id_ for (id_,) in _rows(session, schema, _BEGUN)}
+def begun(session: connection, schema: str) -> dict[str, dict[str, str | None]]:
+    """Return what began outside a transaction and did not end: by id, the checksums it began with.
+
+    The checksums are those of its `forward` and its `rollback` file.
+    """
+    return {
+        id_: dict(zip(("forward", "rollback"), _of_comment(text)[:2], strict=True))
+        for id_, text in _rows(session, schema, _BEGUN)
+    }
 
 
-def states(files: Sequence[Any], records: dict[str, Record], interrupted: set[str]) -> list[State]:
+def states(
+    files: Sequence[Any], records: dict[str, Record], interrupted: Collection[str]
+) -> list[State]:
     """Return the state of each migration, in order; those whose files are gone come last.
 
     `files` are yoyo's migrations as `migrations.read` returns them.

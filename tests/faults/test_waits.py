@@ -460,6 +460,31 @@ def test_a_half_built_index_is_named_and_built_anew(
     outcome(50, f"{runner.name}, duplicate rows under a unique index ({case})", "built anew")
 
 
+def test_an_index_of_an_interrupted_run_is_not_trusted_once_its_file_is_edited(
+    db: Database, folder: Path
+) -> None:
+    first = "CREATE INDEX CONCURRENTLY IF NOT EXISTS twice_idx ON public.twice (%s);\n"
+    then = "CREATE UNIQUE INDEX CONCURRENTLY twice_key ON public.twice (id);\n"
+    db.query("CREATE TABLE public.twice (id int, n int); INSERT INTO twice VALUES (1, 1), (1, 2)")
+    write(folder, "0001_key", OUTSIDE + first % "id" + then)
+    MIGRATE.on(folder).up(db, code=1)  # the first index is there, the second INVALID
+    db.query("DELETE FROM public.twice WHERE n = 2")
+
+    write(folder, "0001_key", OUTSIDE + first % "n" + then)
+    said = MIGRATE.on(folder).up(db, code=1).stderr
+    assert "index public.twice_idx is there, from a run that was interrupted; its file was" in said
+    assert "(DROP INDEX CONCURRENTLY public.twice_idx)" in said
+    assert history(db) == []
+
+    write(folder, "0001_key", OUTSIDE + first % "id" + then)
+    (folder / "0001_key.rollback.sql").write_text("DROP INDEX CONCURRENTLY twice_idx;\n")
+    MIGRATE.on(folder).up(db)  # the forward half is what it was
+    assert db.query(
+        "SELECT indexrelid::regclass::text, indisvalid FROM pg_index "
+        "WHERE indrelid = 'public.twice'::regclass ORDER BY 1"
+    ) == [("twice_idx", True), ("twice_key", True)]
+
+
 def test_a_valid_index_of_that_name_is_a_surprise(db: Database, folder: Path) -> None:
     db.query("CREATE INDEX held_id_idx ON public.held (id)")
     write(folder, "0001_index", OUTSIDE + BUSY["building an index"][0])
