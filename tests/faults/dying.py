@@ -32,7 +32,7 @@ class Points:
 
     def reach(self, when: str, query: str) -> None:
         self.passed += 1
-        print(when, " ".join(query.split())[:80], file=self.notes, flush=True)
+        print(when, " ".join(query.split())[:240], file=self.notes, flush=True)
         if self.passed == self.halt:
             os.kill(os.getpid(), signal.SIGSTOP)
 

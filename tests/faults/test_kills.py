@@ -258,7 +258,7 @@ class Trial:
         whole = len(self.points)
         if number >= whole:
             return list(range(1, whole + 1))
-        file = next(n for n, at in enumerate(self.points, 1) if at.startswith("after CLOSE ALL"))
+        file = next(n for n, at in enumerate(self.points, 1) if at.startswith("before CLOSE ALL"))
         half = number // 2
         return sorted({*spread(1, whole, half), *spread(file, whole, half)})
 
@@ -433,7 +433,7 @@ def test_a_run_cut_off_inside_a_statement_is_mended_by_the_next(
     for message, obstacle in cases:
         place = f"{fault} in {message} behind {obstacle}"
         point = 1 + next(
-            n for n, at in enumerate(trial.points) if at.startswith(f"before {message}")
+            n for n, at in enumerate(trial.points) if at.startswith("before") and message in at
         )
         with trial.clone() as db:
             holder = db.connect().cursor()
