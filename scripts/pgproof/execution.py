@@ -13,7 +13,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -38,6 +38,10 @@ CLEAN = (
 )
 
 
+# Called around each statement, with the cursor that runs it, and whether in a transaction.
+Observe = Callable[[Any, Statement, bool], AbstractContextManager[None]]
+
+
 class Failed(UserError):
     """A statement failed; `again` if that was for a lock, and trying again may help."""
 
@@ -55,6 +59,7 @@ class Execution:
         self.home = home
         self.notify = notify
         self.holder: object = None  # the server process that holds the migration lock
+        self.observe: Observe = lambda *_: nullcontext()
         self._clean = CLEAN
         # Quoted, and for queries with arguments.
         self._log, self._applied = (
@@ -202,7 +207,8 @@ class Execution:
     ) -> None:
         """Send one statement behind `opening`, and pass on what the server has to say."""
         try:
-            cursor.execute(opening + statement.text)
+            with self.observe(cursor, statement, migration.use_transactions):
+                cursor.execute(opening + statement.text)
         except psycopg2.Error as error:
             self._pass_on_notices()
             check_interrupted(self.session)

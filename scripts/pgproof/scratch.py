@@ -1,0 +1,119 @@
+"""Throw-away databases, on a server of their own or on one that is named; all are gone at the end.
+
+    with scratch.databases() as made:
+        name = made.create()
+        psycopg2.connect(**made.parameters(name))
+
+Nothing here outlives its run, so nothing is worth an fsync, and memory is a good enough disk.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+
+from pgproof.binaries import find_binaries
+from pgproof.database import refused
+from pgproof.errors import UserError
+from pgproof.server import Server
+
+UNSAFE_BUT_FAST = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_wal_size": "2GB",
+    # Not in /dev/shm: a server that is killed with -9 leaves its segments there.
+    "dynamic_shared_memory_type": "mmap",
+}
+ENOUGH = (
+    1 << 30
+)  # bytes free in memory, below which the disk is taken (a container may have 64 MiB)
+
+
+@dataclass
+class Databases:
+    """Makes databases on one server, whose connection parameters are `server`."""
+
+    server: Mapping[str, Any]
+    _names: list[str] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def create(self, template: str = "template0") -> str:
+        """Return the name of a new database: an empty one, or a copy of one nobody is using."""
+        name = f"pgproof_scratch_{os.getpid()}_{next(self._numbers)}"
+        self._names.append(name)
+        made = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'")
+        self._run(made.format(sql.Identifier(name), sql.Identifier(template)))
+        return name
+
+    def drop(self, name: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        self._names.remove(name)
+
+    def parameters(self, name: str) -> dict[str, Any]:
+        """Return the parameters of libpq for one of the databases."""
+        return {**self.server, "dbname": name}
+
+    def drop_all(self) -> None:
+        """Drop what is left."""
+        for name in list(self._names):
+            with suppress(psycopg2.Error, UserError):
+                self.drop(name)
+
+    def _run(self, statement: sql.Composed) -> None:
+        try:
+            with closing(psycopg2.connect(**self.server)) as connection:
+                connection.autocommit = True
+                connection.cursor().execute(statement)
+        except psycopg2.OperationalError as error:
+            raise refused(error) from None
+        except psycopg2.errors.InsufficientPrivilege as error:
+            raise UserError(
+                f"{error.diag.message_primary}\n"
+                "Name a server on which you may create databases, or none: then one is started."
+            ) from None
+
+
+@contextmanager
+def databases(on: Mapping[str, Any] | None = None, major: int | None = None) -> Iterator[Databases]:
+    """Yield a maker of databases: on the server with the parameters `on`, else on a new one.
+
+    A new server is of the PostgreSQL version `major`, or of the newest that is there. Raises
+    UserError where there is none, or it cannot be reached.
+    """
+    if on is not None:
+        made = Databases(on)
+        try:
+            yield made
+        finally:
+            made.drop_all()
+        return
+    home = scratch_folder()
+    server = Server(home, find_binaries(major), UNSAFE_BUT_FAST)
+    try:
+        server.start()
+        yield Databases(server.parameters())
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def scratch_folder() -> Path:
+    """Make a folder for a server: in memory where there is room, short, and open to all.
+
+    As root the server runs as another user, which could not enter a folder of root's own.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder that is ours alone
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > ENOUGH
+    home = Path(tempfile.mkdtemp(prefix="pgproof-", dir=memory if roomy else None))
+    home.chmod(0o755)
+    return home
