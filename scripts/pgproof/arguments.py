@@ -14,6 +14,11 @@ EXIT_CODES = "exit codes: 0 done; 1 a difference or a failed migration; 2 usage"
 Options = dict[str, dict[str, Any]]
 
 JSON: Options = {"--json": {"action": "store_true", "help": "print the result as JSON"}}
+OUTPUT: Options = {
+    **JSON,
+    "--markdown": {"action": "store_true", "help": "print the result as Markdown"},
+    "--output": {"metavar": "FILE", "help": "write the result there"},
+}
 DATABASE: Options = {
     "--database -d": {
         "metavar": "URL",
@@ -133,6 +138,33 @@ COMMANDS = (
             "--parked": {"metavar": "SCHEMA", "help": "a schema of parked rows, not compared"},
             **DATABASE,
             **WAITING,
+        },
+    ),
+    Command(
+        "prove",
+        "Show that each rollback restores the schema and keeps the rows, on scratch databases.",
+        "nothing; all that it makes is dropped again",
+        "migrate prove 0004",
+        {
+            "id": {"nargs": "*", "metavar": "ID", "help": "which (default: all)"},
+            "--on": {
+                "metavar": "URL",
+                "help": "make the scratch databases on this server (default: on one of its own)",
+            },
+            "--rows": {
+                "metavar": "FOLDER",
+                "help": "sample rows, one file a migration, ID.sql (default: tests/rows)",
+            },
+            "--parked": {"metavar": "SCHEMA", "help": "where rollbacks park rows"},
+            "--strict-order": {
+                "action": "store_true",
+                "help": "the order of columns must be restored, too",
+            },
+            "--require-rows": {
+                "action": "store_true",
+                "help": "every table and column that comes or goes must hold a sample value",
+            },
+            **OUTPUT,
         },
     ),
     Command(

@@ -167,6 +167,47 @@ def _baseline(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _prove(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from pgproof import database, migrations, proof, report_proof, scratch
+    from pgproof.progress import step
+
+    project, files = _files(arguments)
+    ids = [migration.id for migration in files]
+    wanted = [migrations.find(name, ids) for name in arguments.id]
+    server = database.choose(arguments.on, dict).parameters if arguments.on else None
+    width = max(len(text) for text in ("migration", *(wanted or ids)))
+    is_plain = not (arguments.json or arguments.markdown)
+    if is_plain:
+        print(report_proof.heading(width), flush=True)
+    proofs = []
+    with scratch.databases(server) as made, step(sys.stderr) as show:
+        for found in proof.prove(
+            made,
+            files,
+            samples=Path(arguments.rows) if arguments.rows else project.rows,
+            parked=arguments.parked or project.parked,
+            wanted=wanted,
+            begun=lambda id_: show(f"proving {id_}, {ids.index(id_) + 1} of {len(ids)}"),
+        ):
+            show("")
+            proofs.append(
+                proof.held_to(
+                    found, order=arguments.strict_order, rows_shown=arguments.require_rows
+                )
+            )
+            if is_plain:
+                print(report_proof.line(proofs[-1], width), flush=True)
+    if arguments.json:
+        _put(arguments, report_proof.as_json(proofs))
+    elif arguments.markdown:
+        _put(arguments, report_proof.markdown(proofs))
+    else:
+        _put(arguments, "\n".join(report_proof.details(proofs)))
+    return int(any(found.falls_short for found in proofs))
+
+
 def _unlock(arguments: argparse.Namespace) -> None:
     print(_backend(arguments, _project(arguments)).migration_lock.remove_dead())
 
@@ -284,6 +325,20 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def _put(arguments: argparse.Namespace, text: str) -> None:
+    """Print a result, or write it to the file of --output."""
+    if not arguments.output:
+        print(text.rstrip("\n"), flush=True)
+        return
+    try:
+        with open(arguments.output, "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(text.rstrip("\n") + "\n")
+    except OSError as error:
+        raise UserError(
+            f"{arguments.output}: {error.strerror}\nName another --output.", 2
+        ) from None
+
+
 def _say(arguments: argparse.Namespace, line: str) -> None:
     """Print a line of the result, unless the result is asked for as JSON."""
     if not getattr(arguments, "json", False):
@@ -312,6 +367,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "history": _history,
     "repair": _repair,
     "baseline": _baseline,
+    "prove": _prove,
     "unlock": _unlock,
     "new": _new,
     "server": _server,

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +26,17 @@ from pgproof.errors import UserError
 ROLLBACK_SUFFIX = ".rollback.sql"
 _NUMBERED = re.compile(r"(\d+)_\w+\Z", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+# What a header promises.
+_WORD = re.compile(r"([A-Za-z]+): *(.*)")
+_RELATION = r'(?:[\w$]+|"(?:[^"]|"")+")\.(?:[\w$]+|"(?:[^"]|"")+")'
+_COLUMN = rf'{_RELATION}(?:\.(?:[\w$]+|"(?:[^"]|"")+"))?'
+_GRADE = re.compile(rf"(lossless|irreversible|lossy)\b(?:: *({_COLUMN}(?:, *{_COLUMN})*))?")
+_LOCK = re.compile(
+    rf"({_RELATION}) ((?:ACCESS|ROW) (?:SHARE|EXCLUSIVE)|SHARE(?: UPDATE| ROW) EXCLUSIVE|SHARE"
+    r"|EXCLUSIVE)\b"
+)
+_REWRITE = re.compile(rf"\brewrites ({_RELATION})")
 
 _FORWARD_TEMPLATE = """\
 -- <What the schema can hold or do after this, in one sentence.>
@@ -141,6 +153,56 @@ def _prepare(migration: Any, known: Mapping[str, Any]) -> None:
 def _checksum(text: str | None) -> str:
     """Return the SHA-256 of a file as psql reads it: a BOM and CRLF make no difference."""
     return "none" if text is None else hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a migration's header promises: see `promise`; None and empty where it says nothing.
+
+    `lossy` are the `schema.table.column` (or `schema.table`) whose values may go, `locks` the mode
+    by relation, `rewrites` the relations that are written anew.
+    """
+
+    grade: str | None = None
+    lossy: frozenset[str] = frozenset()
+    locks: Mapping[str, str] | None = None
+    rewrites: frozenset[str] = frozenset()
+
+
+def promise(migration: Any) -> Promise:
+    """Return what the `Rollback:` and `Locks:` lines of a migration's header promise.
+
+    `Rollback:` begins with `lossless`, `irreversible` or `lossy: schema.table.column, ...`;
+    `Locks:` names `schema.table LOCK MODE` of relations that were there before, and
+    `rewrites schema.table`; or says `none`.
+    """
+    said = _paragraphs(statements.header(getattr(migration, "source", "") or ""))
+    rollback, locks = said.get("Rollback", ""), said.get("Locks")
+    graded = _GRADE.match(rollback)
+    modes = None
+    if locks is not None:
+        modes = {match[1]: match[2] for match in _LOCK.finditer(locks)}
+    return Promise(
+        graded[1] if graded else None,
+        frozenset(re.split(r",\s*", graded[2])) if graded and graded[2] else frozenset(),
+        modes,
+        frozenset(_REWRITE.findall(locks or "")),
+    )
+
+
+def _paragraphs(header: Sequence[str]) -> dict[str, str]:
+    """Return the text after each `Word:` of a header, lines joined, up to the next one."""
+    found: dict[str, str] = {}
+    word = None
+    for line in header:
+        if match := _WORD.match(line):
+            word = match[1]
+            found[word] = match[2]
+        elif not line:
+            word = None
+        elif word:
+            found[word] += f" {line}"
+    return found
 
 
 def hash_of(migration_id: str) -> str:

@@ -6,7 +6,8 @@ Told by the server's own views of progress (an index, a copy, a rewrite, a vacuu
 none for a statement (VALIDATE, a big UPDATE), by the time that has passed, or by what it waits for.
 """
 
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -35,6 +36,22 @@ _PHASE = """
     FROM pg_stat_activity WHERE pid = %(pid)s
     LIMIT 1
 """
+
+
+@contextmanager
+def step(stream: TextIO) -> Iterator[Callable[[str], None]]:
+    """Yield what shows, on a terminal alone, the step that is under way; "" takes it off again."""
+    watched = stream.isatty()
+
+    def show(text: str) -> None:
+        if watched:
+            stream.write(f"\r\x1b[K{text}")
+            stream.flush()
+
+    try:
+        yield show
+    finally:
+        show("")
 
 
 @dataclass

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from yoyo.config import read_config
@@ -31,6 +32,36 @@ class Project:
     root: Path
     sources: tuple[Path, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def told(self) -> Mapping[str, str]:
+        """What `[tool.pgproof]` of its pyproject.toml says; nothing where there is none.
+
+        `parked` is the schema where rollbacks park rows, `rows` the folder of sample rows.
+        Raises UserError for a file that is no TOML.
+        """
+        import tomllib
+
+        path = self.root / "pyproject.toml"
+        try:
+            found: Mapping[str, str] = (
+                tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("pgproof", {})
+            )
+        except FileNotFoundError:
+            return {}
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: {error}\nMend the file.", exit_code=2) from None
+        return found
+
+    @property
+    def parked(self) -> str | None:
+        """The schema where rollbacks park rows."""
+        return self.told.get("parked")
+
+    @property
+    def rows(self) -> Path:
+        """The folder of sample rows, one file a migration."""
+        return self.root / self.told.get("rows", "tests/rows")
 
     def database_name(self) -> str:
         """Return the name of the project's database on the embedded server: one per root."""

@@ -242,6 +242,12 @@ def _unfit_file(migration: Any) -> None:
             f"{migrations.shown(rollback)} has no statement: it would roll nothing back\n"
             "Write what undoes the forward file, or RAISE an exception that says why nothing can."
         )
+    unfit_statements(migration)
+
+
+def unfit_statements(migration: Any) -> None:
+    """Refuse a migration with a statement that would end its transaction, or let go of the lock."""
+    rollback = migrations.rollback_path(migration)
     for path, statements in (
         (Path(migration.path), migration.forward),
         (rollback, migration.rollback),

@@ -87,7 +87,7 @@ def read(connection: extensions.connection) -> Contents:
     """
     from pgproof.history import TABLES
 
-    with catalog._settled(connection) as cursor:
+    with catalog.settled(connection) as cursor:
         cursor.execute("SET LOCAL row_security = off")
         cursor.execute(_TABLES.replace("%I", "%%I"), {"history": list(TABLES)})
         found = cursor.fetchall()

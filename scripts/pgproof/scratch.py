@@ -10,15 +10,17 @@ Nothing here outlives its run, so nothing is worth an fsync, and memory is a goo
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psycopg2
-from psycopg2 import sql
+from psycopg2 import extensions
 
 from pgproof.binaries import find_binaries
 from pgproof.database import refused
@@ -30,12 +32,15 @@ UNSAFE_BUT_FAST = {
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "max_wal_size": "2GB",
+    "autovacuum": "off",
     # Not in /dev/shm: a server that is killed with -9 leaves its segments there.
     "dynamic_shared_memory_type": "mmap",
 }
-ENOUGH = (
-    1 << 30
-)  # bytes free in memory, below which the disk is taken (a container may have 64 MiB)
+LEAVING = 5.0  # seconds that a closed session may take to be gone
+ENOUGH = 1 << 30  # bytes free in memory, else the disk is taken: containers may have 64 MiB
+
+
+_SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
 
 
 @dataclass
@@ -46,17 +51,23 @@ class Databases:
     _names: list[str] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
 
-    def create(self, template: str = "template0") -> str:
-        """Return the name of a new database: an empty one, or a copy of one nobody is using."""
-        name = f"pgproof_scratch_{os.getpid()}_{next(self._numbers)}"
-        self._names.append(name)
-        made = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'")
-        self._run(made.format(sql.Identifier(name), sql.Identifier(template)))
-        return name
+    def create(self) -> str:
+        """Return the name of a new, empty database."""
+        return self._create("TEMPLATE template0 ENCODING 'UTF8'")
+
+    def copy(self, name: str) -> str:
+        """Return the name of a copy of a database to which nobody is connected any more."""
+        # A session that was closed is gone a moment later, and the server would look again only
+        # after a tenth of a second.
+        deadline = time.monotonic() + LEAVING
+        while self._run(_SESSIONS, [name]) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        # Files are copied faster than they are logged page by page.
+        return self._create(f"TEMPLATE {name} STRATEGY file_copy")
 
     def drop(self, name: str) -> None:
         """Drop a database, whoever is connected to it."""
-        self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        self._run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         self._names.remove(name)
 
     def parameters(self, name: str) -> dict[str, Any]:
@@ -68,14 +79,28 @@ class Databases:
         for name in list(self._names):
             with suppress(psycopg2.Error, UserError):
                 self.drop(name)
+        self._session.close()
 
-    def _run(self, statement: sql.Composed) -> None:
+    @cached_property
+    def _session(self) -> extensions.connection:
         try:
-            with closing(psycopg2.connect(**self.server)) as connection:
-                connection.autocommit = True
-                connection.cursor().execute(statement)
+            made: extensions.connection = psycopg2.connect(**self.server)
         except psycopg2.OperationalError as error:
             raise refused(error) from None
+        made.autocommit = True
+        return made
+
+    def _create(self, how: str) -> str:
+        name = f"pgproof_scratch_{os.getpid()}_{next(self._numbers)}"
+        self._names.append(name)
+        self._run(f"CREATE DATABASE {name} {how}")
+        return name
+
+    def _run(self, statement: str, arguments: Sequence[str] | None = None) -> list[Any]:
+        try:
+            with self._session.cursor() as cursor:
+                cursor.execute(statement, arguments)
+                return cursor.fetchall() if cursor.description else []
         except psycopg2.errors.InsufficientPrivilege as error:
             raise UserError(
                 f"{error.diag.message_primary}\n"
@@ -101,7 +126,11 @@ def databases(on: Mapping[str, Any] | None = None, major: int | None = None) -> 
     server = Server(home, find_binaries(major), UNSAFE_BUT_FAST)
     try:
         server.start()
-        yield Databases(server.parameters())
+        made = Databases(server.parameters())
+        try:
+            yield made
+        finally:
+            made.drop_all()
     finally:
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
