@@ -45,12 +45,15 @@ ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 COLUMN_ORDER = "column order "
 
 
-def read(connection: extensions.connection, *, parked: str | None = None) -> list[str]:
+def read(
+    connection: extensions.connection, *, parked: str | None = None, owner: str | None = None
+) -> list[str]:
     """The schema of the connection's database, one fact a line, sorted by what the fact is about.
 
     The lines of a function or a view keep their own order, so that a change in the middle of one
     is a change of one line. Left out are the system's schemas, temporary objects, what belongs to
-    an extension, yoyo's history, and the schema `parked`. The current user is `<owner>`.
+    an extension, yoyo's history, and the schema `parked`. The role `owner`, by default the
+    current user, is `<owner>`.
 
     Nothing is written, no more is needed than the right to connect, and the session's settings
     and transaction are afterwards as they were, also when reading fails.
@@ -58,9 +61,11 @@ def read(connection: extensions.connection, *, parked: str | None = None) -> lis
     Raises:
         psycopg2.Error: what the server or the connection says, as it is.
     """
-    with _settled(connection) as cursor:
+    with settled(connection) as cursor:
         query = resources.files(__package__).joinpath("catalog.sql").read_text(encoding="utf-8")
-        cursor.execute(query.replace(":'parked'", sql.Literal(parked or "").as_string(cursor)))
+        for name, value in (("parked", parked), ("owner", owner)):
+            query = query.replace(f":'{name}'", sql.Literal(value or "").as_string(cursor))
+        cursor.execute(query)
         rows: list[tuple[str, str | None, bool]] = cursor.fetchall()
     if connection.server_version < 160000:
         rows = [_worded_as_later(*row) for row in rows]
@@ -88,7 +93,7 @@ def _without_column_order(lines: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _settled(connection: extensions.connection) -> Iterator[extensions.cursor]:
+def settled(connection: extensions.connection) -> Iterator[extensions.cursor]:
     """A cursor in a session that words everything one way; undone at the end by rolling back."""
     was_idle = _is_idle(connection)
     begin, end = "SAVEPOINT catalog", "ROLLBACK TO SAVEPOINT catalog; RELEASE SAVEPOINT catalog"
