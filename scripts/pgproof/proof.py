@@ -127,9 +127,11 @@ def prove(
         try:
             with _opened(made, head) as backend:
                 effects = _apply(backend, migration)
-                own = rows.read(backend.connection)
-                _put_in(made.parameters(head), samples / f"{migration.id}.sql")
                 after = _state(backend, parked)
+                own = after.contents
+                if sample := _text(samples / f"{migration.id}.sql"):
+                    _put_in(made.parameters(head), *sample)
+                    after = _state(backend, parked)
         except UserError as error:
             if spare:
                 made.drop(head)
@@ -193,13 +195,19 @@ def _apply(backend: PgproofBackend, migration: Any) -> list[trace.Effect]:
     return effects
 
 
-def _put_in(parameters: dict[str, Any], path: Path) -> None:
-    """Put the sample rows of a file into a database, if there is one."""
-    if not path.exists():
-        return
+def _text(path: Path) -> tuple[Path, str] | None:
+    """Return a file's path and text, or None where there is none."""
+    try:
+        return path, path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def _put_in(parameters: dict[str, Any], path: Path, text: str) -> None:
+    """Put the sample rows of a file into a database."""
     with closing(psycopg2.connect(**parameters)) as connection, connection.cursor() as cursor:
         try:
-            cursor.execute(path.read_text(encoding="utf-8"))
+            cursor.execute(text)
             connection.commit()
         except psycopg2.Error as error:
             raise UserError(
