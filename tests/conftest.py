@@ -11,9 +11,7 @@ has the migrations applied, `filled` has rows in every table besides.
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
@@ -22,19 +20,10 @@ from psycopg2.extensions import parse_dsn
 from pytest_postgresql.factories import postgresql, postgresql_noproc
 
 from database import Database, apply_all, fill
+from pgproof.scratch import UNSAFE_BUT_FAST, scratch_folder
 from pgproof.server import Server, find_binaries
 
 OWN_SERVER = pytest.StashKey[Server]()
-
-# Nothing here outlives a run, so nothing is worth an fsync.
-UNSAFE_BUT_FAST = {
-    "fsync": "off",
-    "full_page_writes": "off",
-    "synchronous_commit": "off",
-    "max_wal_size": "2GB",
-    # Not in /dev/shm: a server that is killed with -9 leaves its segments there.
-    "dynamic_shared_memory_type": "mmap",
-}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]  # a test names its database itself
     os.environ.pop("DATABASE_URL", None)
     if "TEST_DATABASE_URL" not in os.environ:
-        server = Server(_scratch_home(), find_binaries(), UNSAFE_BUT_FAST)
+        server = Server(scratch_folder(), find_binaries(), UNSAFE_BUT_FAST)
         server.start()
         config.stash[OWN_SERVER] = server
         os.environ["TEST_DATABASE_URL"] = server.url()
@@ -68,18 +57,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         server = config.stash[OWN_SERVER]
         server.stop()
         shutil.rmtree(server.home)
-
-
-def _scratch_home() -> Path:
-    """Make a folder for a server: in memory where that has a gigabyte free, short, and reachable.
-
-    As root the server runs as another user, which could not enter pytest's own 0700 folders.
-    """
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30
-    home = Path(tempfile.mkdtemp(prefix="pgproof-", dir=memory if roomy else None))
-    home.chmod(0o755)
-    return home
 
 
 @pytest.fixture(scope="session")

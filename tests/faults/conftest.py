@@ -5,18 +5,14 @@ scripts/test --faults tests/faults         # the whole, and the table of docs/op
 """
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from database import ROOT, Database, Runner
 from faults import table
-
-Amount = Callable[[int, int], int]
-Outcome = Callable[[int, str, str], None]
-Process = subprocess.Popen[str]
-Start = Callable[[Runner], Process]
+from faults.common import Amount, Outcome, Process, Start
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -26,7 +26,7 @@ import psycopg2
 import pytest
 
 from database import Database
-from faults.conftest import Amount, Outcome
+from faults.common import Amount, Outcome
 from pgproof import catalog
 from pgproof.server import Server, find_binaries
 

@@ -17,17 +17,15 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from database import MIGRATE, SAFE_YOYO, Database, Runner
+from database import MIGRATE, Database, Runner
+from faults.common import OURS, Outcome
 from pgproof.lock import KEY
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
 
-Outcome = Callable[[int, str, str], None]
 Pool = Callable[..., Database]
-
-OURS = pytest.mark.parametrize("runner", [MIGRATE, SAFE_YOYO], ids=lambda runner: runner.name)
 
 # What many set for the sake of other clients; pgbouncer drops the settings that it is told of here.
 IGNORING = "ignore_startup_parameters = extra_float_digits, options"

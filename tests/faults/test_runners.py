@@ -3,25 +3,15 @@
 Nothing may be applied twice, nothing may be missing, and nobody may meet a deadlock.
 """
 
-import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from database import MIGRATE, SAFE_YOYO, YOYO, Database, Runner
+from database import MIGRATE, YOYO, Database, Runner
+from faults.common import OURS, Amount, Outcome, Process, Start, until
 from pgproof.lock import KEY
-
-Amount = Callable[[int, int], int]
-Outcome = Callable[[int, str, str], None]
-Process = subprocess.Popen[str]
-Start = Callable[[Runner], Process]
-T = TypeVar("T")
-
-OURS = pytest.mark.parametrize("runner", [MIGRATE, SAFE_YOYO], ids=lambda runner: runner.name)
 
 # Each file changes the accounts in a way that shows how often, and in which order, it ran. The
 # pause is for others to meet it half-way.
@@ -54,15 +44,6 @@ def write(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (folder / f"{name}.sql").write_text(text)
         (folder / f"{name}.rollback.sql").write_text("SELECT 1;")
-
-
-def until(holds: Callable[[], T], within: float = 20) -> T:
-    """Return what `holds` gives as soon as that is true, which must be within some seconds."""
-    deadline = time.monotonic() + within
-    while not (found := holds()):
-        assert time.monotonic() < deadline, f"not within {within} s"
-        time.sleep(0.01)
-    return found
 
 
 def empty(db: Database) -> None:

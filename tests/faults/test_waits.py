@@ -7,23 +7,15 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from psycopg2.extensions import connection
 
 from database import MIGRATE, SAFE_YOYO, Database, Runner, run
+from faults.common import OURS, Outcome, Process, Start, until
 from pgproof.lock import KEY
-
-Outcome = Callable[[int, str, str], None]
-Process = subprocess.Popen[str]
-Start = Callable[..., Process]
-T = TypeVar("T")
-
-OURS = pytest.mark.parametrize("runner", [MIGRATE, SAFE_YOYO], ids=lambda runner: runner.name)
 
 # Written by each run: its session, and those of other runs that are there at that moment.
 RAN = """
@@ -67,15 +59,6 @@ def db(db: Database) -> Database:
 def write(folder: Path, name: str, forward: str) -> None:
     (folder / f"{name}.sql").write_text(forward)
     (folder / f"{name}.rollback.sql").write_text("SELECT 1;\n")
-
-
-def until(holds: Callable[[], T], within: float = 10) -> T:
-    """Return what `holds` gives as soon as that is true, which must be within some seconds."""
-    deadline = time.monotonic() + within
-    while not (found := holds()):
-        assert time.monotonic() < deadline, f"not within {within} s"
-        time.sleep(0.01)
-    return found
 
 
 def waiting(db: Database, event: str) -> int:
