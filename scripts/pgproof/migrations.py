@@ -33,9 +33,10 @@ _RELATION = r'(?:[\w$]+|"(?:[^"]|"")+")\.(?:[\w$]+|"(?:[^"]|"")+")'
 _COLUMN = rf'{_RELATION}(?:\.(?:[\w$]+|"(?:[^"]|"")+"))?'
 _GRADE = re.compile(rf"(lossless|irreversible|lossy)\b(?:: *({_COLUMN}(?:, *{_COLUMN})*))?")
 _LOCK = re.compile(
-    rf"({_RELATION}) ((?:ACCESS|ROW) (?:SHARE|EXCLUSIVE)|SHARE(?: UPDATE| ROW) EXCLUSIVE|SHARE"
+    rf"({_RELATION}(?:(?:,| and|, and) {_RELATION})*) ((?:ACCESS|ROW) (?:SHARE|EXCLUSIVE)|SHARE(?: UPDATE| ROW) EXCLUSIVE|SHARE"
     r"|EXCLUSIVE)\b"
 )
+_REL = re.compile(_RELATION)
 _REWRITE = re.compile(rf"\brewrites ({_RELATION})")
 
 _FORWARD_TEMPLATE = """\
@@ -173,15 +174,17 @@ def promise(migration: Any) -> Promise:
     """Return what the `Rollback:` and `Locks:` lines of a migration's header promise.
 
     `Rollback:` begins with `lossless`, `irreversible` or `lossy: schema.table.column, ...`;
-    `Locks:` names `schema.table LOCK MODE` of relations that were there before, and
-    `rewrites schema.table`; or says `none`.
+    `Locks:` names `schema.table LOCK MODE` of relations that were there before (several may share
+    a mode: `s.one, s.two and s.three SHARE`), and `rewrites schema.table`; or says `none`.
     """
     said = _paragraphs(statements.header(getattr(migration, "source", "") or ""))
     rollback, locks = said.get("Rollback", ""), said.get("Locks")
     graded = _GRADE.match(rollback)
     modes = None
     if locks is not None:
-        modes = {match[1]: match[2] for match in _LOCK.finditer(locks)}
+        modes = {
+            name: match[2] for match in _LOCK.finditer(locks) for name in _REL.findall(match[1])
+        }
     return Promise(
         graded[1] if graded else None,
         frozenset(re.split(r",\s*", graded[2])) if graded and graded[2] else frozenset(),

@@ -128,7 +128,7 @@ def prove(
             with _opened(made, head) as backend:
                 effects = _apply(backend, migration)
                 after = _state(backend, parked)
-                own = after.contents
+                first = after.contents
                 if sample := _text(samples / f"{migration.id}.sql"):
                     _put_in(made.parameters(head), *sample)
                     after = _state(backend, parked)
@@ -145,9 +145,8 @@ def prove(
             made.drop(spare)
         if is_wanted:
             trial = _try(made, head, migration, parked)
-            proof = _judged(
-                proof, migration, before, rows.added(before.contents, own), after, trial
-            )
+            own = rows.added(before.contents, first), rows.touched(first, after.contents)
+            proof = _judged(proof, migration, before, own, after, trial)
             proof = _with_locks(proof, migration, effects)
             yield replace(proof, seconds=time.perf_counter() - started)
         before = after
@@ -259,11 +258,16 @@ def _judged(
     proof: Proof,
     migration: Any,
     before: _State,
-    own: Contents,
+    own: tuple[Contents, frozenset[rows.Touch]],
     after: _State,
     trial: _Trial,
 ) -> Proof:
-    """Say of a trial what was restored, what was lost, and whether the header told the truth."""
+    """Say of a trial what was restored, what was lost, and whether the header told the truth.
+
+    `own` are the rows that the migration makes by itself, and the values that its sample rows
+    changed: these are looked at when it is applied again, for a rollback may have to change them.
+    """
+    made, changed = own
     path = migrations.shown(migrations.rollback_path(migration))
     short: list[str] = []
     diff: list[str] = []
@@ -276,7 +280,7 @@ def _judged(
     if trial.rollback == "ok" and trial.after:
         if same == "differs":
             short.append(f"the rollback leaves another schema: restore these in {path}")
-        losses = rows.lost(before.contents, trial.after.contents)
+        losses = rows.lost(before.contents, trial.after.contents, but=changed)
         losses += [
             loss
             for loss in rows.missing(_of(after.contents, before.contents), trial.after.contents)
@@ -285,7 +289,7 @@ def _judged(
         if trial.again is None:
             short.append(f"applying it again fails: {trial.error}")
         else:
-            losses += rows.lost(after.contents, trial.again.contents, made=own)
+            losses += rows.lost(after.contents, trial.again.contents, made=made)
             if _compared(after.catalog, trial.again.catalog) == "differs":
                 names = f"after {proof.id}", f"after {proof.id}, rolled back and applied again"
                 diff += catalog.difference(after.catalog, trial.again.catalog, *names)

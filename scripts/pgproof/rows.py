@@ -45,6 +45,7 @@ _SEQUENCES = """
 AT_ONCE = 200  # tables asked in one query
 
 Row = tuple[tuple[str, int], ...]  # (column, digest of its value), by column
+Touch = tuple[str, Row, str]  # a value: table, key, column
 
 
 @dataclass(frozen=True)
@@ -164,13 +165,38 @@ def missing(before: Contents, after: Contents) -> list[Loss]:
     return found
 
 
-def lost(before: Contents, after: Contents, *, made: Contents | None = None) -> list[Loss]:
+def touched(before: Contents, after: Contents) -> frozenset[Touch]:
+    """Return the values that differ under the same key, each as (table, key, column).
+
+    Of a row that is gone, every column is named.
+    """
+    found: set[Touch] = set()
+    for name, table in before.tables.items():
+        key = frozenset(table.key)
+        if not key or name not in after.tables:
+            continue
+        now = {_values(row, key): dict(row) for row in after.tables[name].rows}
+        for row in table.rows - after.tables[name].rows:
+            values = _values(row, key)
+            other = now.get(values, {})
+            found.update((name, values, c) for c, v in row if other.get(c) != v)
+    return frozenset(found)
+
+
+def lost(
+    before: Contents,
+    after: Contents,
+    *,
+    made: Contents | None = None,
+    but: Collection[Touch] = frozenset(),
+) -> list[Loss]:
     """Return what `before` had and `after` has not: rows, values, places of sequences.
 
     Rows that are in `after` alone are no loss, unless a table has two of what it had one of.
     Columns and tables that are not in both are compared by what is: the catalog tells of them.
     Rows of `made` the migration makes by itself (see `added`); of these it is enough that there are
-    as many, for it makes them anew, at another time.
+    as many, for it makes them anew, at another time. Values of `but` (see `touched`) are passed
+    over.
     """
     found: list[Loss] = []
     for name, table in before.tables.items():
@@ -179,7 +205,7 @@ def lost(before: Contents, after: Contents, *, made: Contents | None = None) -> 
                 found.append(Loss(f"{name}: the table, with {_rows(total)}", _all(name, table)))
             continue
         own = made.tables[name].rows if made is not None and name in made.tables else Counter()
-        found += _of_table(name, table, after.tables[name], own)
+        found += _of_table(name, table, after.tables[name], own, but)
     for name, place in before.sequences.items():
         if name in after.sequences and after.sequences[name] < place:
             told = f"{name}: the sequence went back from {place} to {after.sequences[name]}"
@@ -187,7 +213,9 @@ def lost(before: Contents, after: Contents, *, made: Contents | None = None) -> 
     return found
 
 
-def _of_table(name: str, before: Table, after: Table, made: Counter[Row]) -> Iterator[Loss]:
+def _of_table(
+    name: str, before: Table, after: Table, made: Counter[Row], but: Collection[Touch]
+) -> Iterator[Loss]:
     common = before.columns & after.columns
     had, has = _only(before.rows, common), _only(after.rows, common)
     gone, new = had - has, has - had
@@ -206,11 +234,13 @@ def _of_table(name: str, before: Table, after: Table, made: Counter[Row]) -> Ite
     changed: Counter[str] = Counter()
     missing = 0
     for row, number in (+gone).items():
-        other = by_key.get(_values(row, key)) if key else None
-        if other is None:
+        values = _values(row, key)
+        looked_at = [pair for pair in row if (name, values, pair[0]) not in but]
+        other = dict(by_key.get(values, ())) if key else {}
+        if other:
+            changed.update(c for c, v in looked_at if other[c] != v)
+        elif looked_at:
             missing += number
-        else:
-            changed.update(c for (c, v), (_, w) in zip(row, other, strict=True) if v != w)
     if missing:
         yield Loss(f"{name}: {_rows(missing)}", _all(name, before))
     for column, number in sorted(changed.items()):

@@ -11,7 +11,7 @@ says which lock the statement waits for.
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,9 +49,11 @@ WEIGHTY = MODES.index("SHARE UPDATE EXCLUSIVE")  # weaker ones let reads, writes
 
 _RELATIONS = """
     SELECT c.oid::bigint, format('%%I.%%I', nspname, relname), relkind::text,
-        pg_relation_filenode(c.oid)::bigint, indrelid::bigint
+        pg_relation_filenode(c.oid)::bigint, coalesce(indrelid, refobjid)::bigint
     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
     LEFT JOIN pg_index ON indexrelid = c.oid
+    LEFT JOIN pg_depend ON relkind = 'S' AND classid = 'pg_class'::regclass AND objid = c.oid
+        AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
     WHERE relkind IN ('r', 'p', 'm', 'v', 'f', 'S', 'i', 'I') AND nspname !~ '^pg_'
         AND nspname <> 'information_schema' AND relname <> ALL (%s)
 """
@@ -167,26 +169,39 @@ class _Tracer:
         ]
         builds = [
             (name, self._before[table][0])
-            for oid, (name, _, node, table) in now.items()
-            if table in self._before
+            for oid, (name, kind, node, table) in now.items()
+            if kind in "iI"
+            and table in self._before
             and (oid not in self._relations or self._relations[oid][2] != node)
         ]
         self._relations = now
-        taken: dict[str, str] = {}
-        for oid, mode in sorted(locks, key=lambda lock: MODES.index(_worded(lock[1]))):
-            if oid in self._before and self._before[oid][1] not in "iI":
-                taken[self._before[oid][0]] = _worded(mode)
         self.effects.append(
             Effect(
                 statement.line,
                 statement.text,
-                tuple(sorted(taken.items())),
+                tuple(sorted(self._taken(locks).items())),
                 tuple(sorted(rewrites)),
                 tuple(sorted(scans)),
                 tuple(sorted(builds)),
                 seconds,
             )
         )
+
+    def _taken(self, locks: Collection[tuple[int, str]]) -> dict[str, str]:
+        """Return the strongest of the locks on each relation, by name.
+
+        Left out are indexes, and sequences whose table has such a lock too: it says enough.
+        """
+        ranks: dict[int, int] = {}
+        for oid, mode in locks:
+            ranks[oid] = max(ranks.get(oid, 0), MODES.index(_worded(mode)))
+        found: dict[str, str] = {}
+        for oid, rank in ranks.items():
+            name, kind, _, table = self._before.get(oid, ("", "i", None, None))
+            covered = [MODES.index(_worded(m)) for o, m in self._held | self._met if o == table]
+            if kind not in "iI" and max(covered, default=-1) < rank:
+                found[name] = MODES[rank]
+        return found
 
     def _scans(self, cursor: Any, statement: Statement) -> list[str]:
         cursor.execute(_SCANS)
@@ -236,7 +251,7 @@ class _Tracer:
 
 
 def _relations(cursor: Any) -> dict[int, tuple[str, str, int | None, int | None]]:
-    """Return every relation by its oid: name, kind, file, and the table of an index."""
+    """Return every relation by its oid: name, kind, file, and the table of an index or sequence."""
     cursor.execute(_RELATIONS, [list(history.TABLES)])
     return {oid: (name, kind, node, table) for oid, name, kind, node, table in cursor.fetchall()}
 
