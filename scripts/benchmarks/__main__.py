@@ -6,9 +6,12 @@ python -m benchmarks runner --rounds 3
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import runner
+from benchmarks import proof, runner
 
-BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {"runner": runner.main}
+BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
+    "proof": proof.main,
+    "runner": runner.main,
+}
 
 
 def main() -> int:
