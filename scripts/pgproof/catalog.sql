@@ -1,6 +1,6 @@
 -- The schema of one database as facts: a subject, its fact (none if the subject says it all), and
 -- whether the fact is a text of several lines. Read by catalog.py, which settles the session first;
--- by hand: psql -v parked= -f catalog.sql
+-- by hand: psql -v parked= -v owner= -f catalog.sql
 --
 -- One statement, so one round trip and one snapshot. PostgreSQL 15 to 18 give the same facts for
 -- the same DDL. A column of the system catalogs that only some of them have is read through
@@ -12,10 +12,18 @@ WITH
 roles AS MATERIALIZED (
     SELECT
         oid,
-        CASE WHEN rolname = current_user THEN '<owner>' ELSE quote_ident(rolname) END AS name
+        CASE WHEN rolname = coalesce(nullif(:'owner', ''), current_user) THEN '<owner>'
+            ELSE quote_ident(rolname) END AS name
     FROM pg_roles
     UNION ALL
     SELECT 0, 'PUBLIC'
+),
+
+-- The database. Of itself it has no name here, and no owner: one schema may be in many.
+this AS MATERIALIZED (
+    SELECT oid, datdba, datacl
+    FROM pg_database
+    WHERE datname = current_database()
 ),
 
 -- What is part of something else: of an extension, or of a range type, which has functions and
@@ -100,6 +108,7 @@ columns AS MATERIALIZED (
         r.relowner AS owner,
         a.attacl AS acl,
         a.attislocal,
+        r.relispartition,
         concat(
             format_type(a.atttypid, a.atttypmod),
             ' collate ' || nullif(a.attcollation, t.typcollation)::regcollation,
@@ -129,6 +138,16 @@ columns AS MATERIALIZED (
     LEFT JOIN sequences AS q
         ON q.is_identity AND q.owner_relid = a.attrelid AND q.owner_attnum = a.attnum
     WHERE r.relkind <> 'S'
+),
+
+-- Operator families, the system's too: a class may join one of these.
+families AS MATERIALIZED (
+    SELECT
+        f.oid, f.opfowner, f.opfnamespace,
+        quote_ident(n.nspname) || '.' || quote_ident(f.opfname) || ' using ' || m.amname AS name
+    FROM pg_opfamily AS f
+    JOIN pg_namespace AS n ON n.oid = f.opfnamespace
+    JOIN pg_am AS m ON m.oid = f.opfmethod
 ),
 
 -- Every object that can have an owner, privileges or a comment. One that is implied by another (the
@@ -275,11 +294,14 @@ candidates (classid, objid, kind, name, owner, acl_type, acl, implied, fact, is_
         coalesce(r.name, d.name) || ' ' || quote_ident(k.conname),
         NULL, NULL, NULL, implied, CASE WHEN NOT implied THEN pg_get_constraintdef(k.oid) END, false
     FROM pg_constraint AS k
+    LEFT JOIN pg_constraint AS whole ON whole.oid = k.conparentid
     CROSS JOIN LATERAL (
-        SELECT k.conparentid <> 0
-            OR NOT k.conislocal
-            OR (k.contype = 'n' AND k.conname ~ '_not_null\d*$'
-                AND k.convalidated AND NOT k.connoinherit)
+        SELECT coalesce(whole.conrelid = k.conrelid, false)
+            OR (k.convalidated AND (
+                k.conparentid <> 0
+                OR NOT k.conislocal
+                OR (k.contype = 'n' AND k.conname ~ '_not_null\d*$' AND NOT k.connoinherit)
+            ))
     ) AS plain (implied)
     LEFT JOIN relations AS r ON r.oid = k.conrelid
     LEFT JOIN (
@@ -376,12 +398,10 @@ candidates (classid, objid, kind, name, owner, acl_type, acl, implied, fact, is_
 
     UNION ALL
     SELECT
-        'pg_opfamily'::regclass, f.oid, 'operator family',
-        s.name || '.' || quote_ident(f.opfname) || ' using ' || m.amname,
-        f.opfowner, NULL, NULL, false, NULL, false
-    FROM pg_opfamily AS f
+        'pg_opfamily'::regclass, f.oid, 'operator family', f.name, f.opfowner, NULL, NULL, false,
+        NULL, false
+    FROM families AS f
     JOIN schemas AS s ON s.oid = f.opfnamespace
-    JOIN pg_am AS m ON m.oid = f.opfmethod
 
     UNION ALL
     SELECT
@@ -390,13 +410,12 @@ candidates (classid, objid, kind, name, owner, acl_type, acl, implied, fact, is_
         c.opcowner, NULL, NULL, false,
         concat(
             'for ', format_type(c.opcintype, NULL), CASE WHEN c.opcdefault THEN ' default' END,
-            ' family ', quote_ident(f.opfname),
-            ' storage ' || format_type(nullif(c.opckeytype, 0), NULL)
+            ' family ', f.name, ' storage ' || format_type(nullif(c.opckeytype, 0), NULL)
         ), false
     FROM pg_opclass AS c
     JOIN schemas AS s ON s.oid = c.opcnamespace
     JOIN pg_am AS m ON m.oid = c.opcmethod
-    JOIN pg_opfamily AS f ON f.oid = c.opcfamily
+    JOIN families AS f ON f.oid = c.opcfamily
 
     UNION ALL
     SELECT
@@ -519,7 +538,7 @@ candidates (classid, objid, kind, name, owner, acl_type, acl, implied, fact, is_
     SELECT
         'pg_extension'::regclass, e.oid, 'extension', quote_ident(e.extname), NULL, NULL, NULL,
         false,
-        'schema ' || quote_ident(n.nspname), false
+        'version ' || e.extversion || ' schema ' || quote_ident(n.nspname), false
     FROM pg_extension AS e
     JOIN pg_namespace AS n ON n.oid = e.extnamespace
 
@@ -547,7 +566,9 @@ candidates (classid, objid, kind, name, owner, acl_type, acl, implied, fact, is_
         ), false
     FROM pg_publication AS p
 
-    -- PUBLIC may not read the connection string. substream became a letter in 16.
+    -- PUBLIC may not read the connection string, and so not the row as a whole: a column that only
+    -- a later version has is found, where it is missing, in `earlier`. substream became a letter
+    -- in 16.
     UNION ALL
     SELECT
         'pg_subscription'::regclass, s.oid, 'subscription', quote_ident(s.subname), s.subowner,
@@ -560,10 +581,25 @@ candidates (classid, objid, kind, name, owner, acl_type, acl, implied, fact, is_
             CASE WHEN s.subbinary THEN ', binary' END, ', streaming ', left(s.substream::text, 1),
             ', two phase ' || nullif(s.subtwophasestate, 'd')::text,
             CASE WHEN s.subdisableonerr THEN ', disabled on error' END,
-            ', synchronous commit ' || nullif(s.subsynccommit, 'off')
+            ', synchronous commit ' || nullif(s.subsynccommit, 'off'),
+            ', origin ' || nullif(s.suborigin, 'any'),
+            CASE WHEN NOT s.subpasswordrequired THEN ', no password required' END,
+            CASE WHEN s.subrunasowner THEN ', run as owner' END,
+            CASE WHEN s.subfailover THEN ', failover' END
         ), false
-    FROM pg_subscription AS s
-    WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+    FROM (
+        SELECT
+            'any'::text AS suborigin, true AS subpasswordrequired, false AS subrunasowner,
+            false AS subfailover
+    ) AS earlier
+    CROSS JOIN LATERAL (
+        SELECT
+            oid, subname, subowner, subdbid, subpublications, subslotname, subenabled, subbinary,
+            substream, subtwophasestate, subdisableonerr, subsynccommit, suborigin,
+            subpasswordrequired, subrunasowner, subfailover
+        FROM pg_subscription
+    ) AS s
+    WHERE s.subdbid = (SELECT oid FROM this)
 
     UNION ALL
     SELECT
@@ -649,30 +685,63 @@ granted AS (
     JOIN roles AS r ON r.oid = d.defaclrole
     LEFT JOIN schemas AS s ON s.oid = d.defaclnamespace
     WHERE d.defaclnamespace = 0 OR s.oid IS NOT NULL
+    UNION ALL
+    SELECT 'database', datdba, 'd', datacl, acldefault('d', datdba)
+    FROM this
+    WHERE datacl IS NOT NULL
     -- What initdb or an extension made, where somebody granted or revoked since
     UNION ALL
-    SELECT b.subject, b.owner, b.acl_type, b.acl,
-    coalesce(i.initprivs, acldefault(b.acl_type, b.owner))
+    SELECT
+        b.subject, b.owner, b.acl_type, b.acl,
+        coalesce(i.initprivs, acldefault(b.acl_type, b.owner))
     FROM (
-        SELECT 'pg_proc'::regclass, oid, pronamespace, 'function ' || oid::regprocedure, proowner,
-        'f'::"char", proacl
+        SELECT
+            'pg_proc'::regclass, oid, 0, pronamespace, 'function ' || oid::regprocedure, proowner,
+            'f'::"char", proacl
         FROM pg_proc
-        WHERE proacl IS NOT NULL
         UNION ALL
-        SELECT 'pg_class'::regclass, oid, relnamespace, 'table ' || oid::regclass, relowner, 'r',
-        relacl
+        SELECT
+            'pg_class'::regclass, oid, 0, relnamespace,
+            CASE relkind WHEN 'S' THEN 'sequence ' ELSE 'table ' END || oid::regclass, relowner,
+            CASE relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, relacl
         FROM pg_class
-        WHERE relacl IS NOT NULL AND relkind <> 'S'
         UNION ALL
-        SELECT 'pg_namespace'::regclass, oid, oid, 'schema ' || quote_ident(nspname), nspowner, 'n',
-        nspacl
+        SELECT
+            'pg_class'::regclass, c.oid, a.attnum, c.relnamespace,
+            'column ' || c.oid::regclass || '.' || quote_ident(a.attname), c.relowner, 'c', a.attacl
+        FROM pg_attribute AS a
+        JOIN pg_class AS c ON c.oid = a.attrelid
+        UNION ALL
+        SELECT
+            'pg_type'::regclass, oid, 0, typnamespace, 'type ' || oid::regtype, typowner, 'T',
+            typacl
+        FROM pg_type
+        UNION ALL
+        SELECT
+            'pg_namespace'::regclass, oid, 0, oid, 'schema ' || quote_ident(nspname), nspowner, 'n',
+            nspacl
         FROM pg_namespace
-        WHERE nspacl IS NOT NULL
-    ) AS b (classid, objid, schema, subject, owner, acl_type, acl)
-    LEFT JOIN pg_init_privs AS i ON i.classoid = b.classid AND i.objoid = b.objid AND i.objsubid = 0
+        UNION ALL
+        SELECT
+            'pg_language'::regclass, oid, 0, 'pg_catalog'::regnamespace,
+            'language ' || quote_ident(lanname), lanowner, 'l', lanacl
+        FROM pg_language
+        UNION ALL
+        SELECT
+            'pg_foreign_data_wrapper'::regclass, oid, 0, NULL,
+            'foreign-data wrapper ' || quote_ident(fdwname), fdwowner, 'F', fdwacl
+        FROM pg_foreign_data_wrapper
+        UNION ALL
+        SELECT
+            'pg_foreign_server'::regclass, oid, 0, NULL, 'server ' || quote_ident(srvname),
+            srvowner, 'S', srvacl
+        FROM pg_foreign_server
+    ) AS b (classid, objid, subid, schema, subject, owner, acl_type, acl)
+    LEFT JOIN pg_init_privs AS i
+        ON i.classoid = b.classid AND i.objoid = b.objid AND i.objsubid = b.subid
     LEFT JOIN members AS m ON m.classid = b.classid AND m.objid = b.objid
-    WHERE b.acl IS DISTINCT FROM i.initprivs
-        AND (b.schema = 'pg_catalog'::regnamespace OR m.objid IS NOT NULL)
+    WHERE b.acl IS DISTINCT FROM i.initprivs AND b.acl IS NOT NULL
+        AND (b.objid < 16384 AND b.schema = 'pg_catalog'::regnamespace OR m.objid IS NOT NULL)
 ),
 
 -- What was granted beyond the usual, and what of the usual was revoked.
@@ -717,17 +786,48 @@ facts (subject, fact, is_text) AS (
     JOIN roles AS r ON r.oid = o.owner
     WHERE NOT o.implied
 
-    -- Comments
+    -- Comments and security labels
     UNION ALL
-    SELECT 'comment on ' || o.kind || ' ' || o.name, d.description, false
-    FROM pg_description AS d
-    JOIN objects AS o ON o.classid = d.classoid AND o.objid = d.objoid
-    WHERE d.objsubid = 0
+    SELECT n.kind || ' on ' || s.name, n.text, false
+    FROM (
+        SELECT 'comment', classoid, objoid, objsubid, description FROM pg_description
+        UNION ALL
+        SELECT 'comment', classoid, objoid, 0, description FROM pg_shdescription
+        UNION ALL
+        SELECT 'security label of ' || quote_ident(provider), classoid, objoid, objsubid, label
+        FROM pg_seclabel
+        UNION ALL
+        SELECT 'security label of ' || quote_ident(provider), classoid, objoid, 0, label
+        FROM pg_shseclabel
+    ) AS n (kind, classid, objid, subid, text)
+    JOIN (
+        SELECT classid, objid, 0, kind || ' ' || name FROM objects
+        UNION ALL
+        SELECT 'pg_class'::regclass, relid, attnum, 'column ' || name FROM columns
+        UNION ALL
+        SELECT 'pg_database'::regclass, oid, 0, 'database' FROM this
+    ) AS s (classid, objid, subid, name) USING (classid, objid, subid)
+
+    -- What is dropped with an extension without being part of it
     UNION ALL
-    SELECT 'comment on column ' || c.name, d.description, false
-    FROM pg_description AS d
-    JOIN columns AS c ON c.relid = d.objoid AND c.attnum = d.objsubid
-    WHERE d.classoid = 'pg_class'::regclass
+    SELECT
+        concat(o.kind, ' ', o.name, ' depends on extension'),
+        string_agg(quote_ident(e.extname), ', ' ORDER BY e.extname COLLATE "C"), false
+    FROM pg_depend AS d
+    JOIN objects AS o ON o.classid = d.classid AND o.objid = d.objid
+    JOIN pg_extension AS e ON e.oid = d.refobjid
+    WHERE d.deptype = 'x'
+    GROUP BY o.kind, o.name
+
+    -- Settings of the database
+    UNION ALL
+    SELECT
+        concat('database setting ', split_part(c, '=', 1), ' of ' || r.name),
+        substr(c, strpos(c, '=') + 1), false
+    FROM pg_db_role_setting AS s
+    JOIN this ON this.oid = s.setdatabase
+    LEFT JOIN roles AS r ON r.oid = nullif(s.setrole, 0)
+    CROSS JOIN LATERAL unnest(s.setconfig) AS c
 
     -- Privileges. All that a version knows is ALL: 17 brought MAINTAIN.
     UNION ALL
@@ -753,7 +853,12 @@ facts (subject, fact, is_text) AS (
     -- Columns: type, collation, null, default or generation, identity. An inherited column that is
     -- as its parent's is implied.
     UNION ALL
-    SELECT 'column ' || c.name, c.fact || coalesce(c.identity, ''), false
+    SELECT
+        'column ' || c.name,
+        concat(
+            c.fact, c.identity,
+            CASE WHEN NOT c.attislocal AND NOT c.relispartition THEN ' inherited' END
+        ), false
     FROM columns AS c
     LEFT JOIN (
         SELECT i.inhrelid, p.attname, p.fact
@@ -884,12 +989,13 @@ facts (subject, fact, is_text) AS (
         UNION ALL
         SELECT
             concat('constraint ', of.name, ' ', quote_ident(k.conname), ', its trigger on ', r.name),
-            t.tgenabled, 'O'
+            t.tgenabled, coalesce(p.tgenabled, 'O')
         FROM pg_trigger AS t
+        LEFT JOIN pg_trigger AS p ON p.oid = t.tgparentid
         JOIN pg_constraint AS k ON k.oid = t.tgconstraint
         JOIN relations AS r ON r.oid = t.tgrelid
         JOIN relations AS of ON of.oid = k.conrelid
-        WHERE t.tgisinternal AND t.tgparentid = 0
+        WHERE t.tgisinternal
         UNION ALL
         SELECT 'rule ' || o.name, w.ev_enabled, 'O'
         FROM objects AS o
@@ -910,26 +1016,36 @@ facts (subject, fact, is_text) AS (
     JOIN pg_statistic_ext AS x ON x.oid = o.objid
     WHERE o.classid = 'pg_statistic_ext'::regclass AND x.stxstattarget <> -1
 
-    -- What operator families are made of
+    -- What operator families are made of, and for which class
     UNION ALL
     SELECT
-        concat('operator family ', o.name, ' operator ', p.amopstrategy),
-        p.amopopr::regoperator || CASE WHEN p.amoppurpose = 'o' THEN ' for order by' ELSE '' END,
-        false
-    FROM objects AS o
-    JOIN pg_amop AS p ON p.amopfamily = o.objid
-    WHERE o.classid = 'pg_opfamily'::regclass
-    UNION ALL
-    SELECT
-        concat(
-            'operator family ', o.name, ' function ', p.amprocnum,
-            ' (', format_type(p.amproclefttype, NULL), ', ', format_type(p.amprocrighttype, NULL),
-            ')'
-        ),
-        p.amproc::regprocedure::text, false
-    FROM objects AS o
-    JOIN pg_amproc AS p ON p.amprocfamily = o.objid
-    WHERE o.classid = 'pg_opfamily'::regclass
+        concat('operator family ', f.name, ' ', p.role),
+        p.member || coalesce(' of class ' || quote_ident(c.opcname), ''), false
+    FROM (
+        SELECT
+            'pg_amop'::regclass, o.oid, o.amopfamily, 'operator ' || o.amopstrategy,
+            o.amopopr::regoperator || coalesce(' for order by ' || sort.name, '')
+        FROM pg_amop AS o
+        LEFT JOIN families AS sort ON sort.oid = o.amopsortfamily
+        UNION ALL
+        SELECT
+            'pg_amproc'::regclass, oid, amprocfamily,
+            concat(
+                'function ', amprocnum, ' (', format_type(amproclefttype, NULL), ', ',
+                format_type(amprocrighttype, NULL), ')'
+            ),
+            amproc::regprocedure::text
+        FROM pg_amproc
+    ) AS p (classid, oid, family, role, member)
+    JOIN families AS f ON f.oid = p.family
+    LEFT JOIN pg_depend AS d
+        ON d.classid = p.classid AND d.objid = p.oid AND d.refclassid = 'pg_opclass'::regclass
+    LEFT JOIN pg_opclass AS c ON c.oid = d.refobjid
+    LEFT JOIN members AS m
+        ON (m.classid, m.objid) IN (
+            ('pg_opfamily'::regclass, f.oid), ('pg_opclass'::regclass, c.oid)
+        )
+    WHERE p.oid >= 16384 AND m.objid IS NULL
 
     -- What text search configurations do with each kind of token
     UNION ALL
@@ -946,19 +1062,20 @@ facts (subject, fact, is_text) AS (
     -- What publications publish
     UNION ALL
     SELECT
-        concat('publication ', o.name, ' table ', r.name),
+        concat('publication ', o.name, ' table ', p.prrelid::regclass),
         nullif(concat_ws(
             ' ',
             '(' || (
                 SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname COLLATE "C")
                 FROM pg_attribute AS a
-                WHERE a.attrelid = r.oid AND a.attnum = ANY (p.prattrs)
+                WHERE a.attrelid = p.prrelid AND a.attnum = ANY (p.prattrs)
             ) || ')',
             'where ' || pg_get_expr(p.prqual, p.prrelid)
         ), ''), false
     FROM objects AS o
     JOIN pg_publication_rel AS p ON p.prpubid = o.objid
-    JOIN relations AS r ON r.oid = p.prrelid
+    JOIN pg_class AS c ON c.oid = p.prrelid
+    JOIN schemas AS s ON s.oid = c.relnamespace
     WHERE o.classid = 'pg_publication'::regclass
     UNION ALL
     SELECT concat('publication ', o.name, ' schema ', s.name), NULL, false

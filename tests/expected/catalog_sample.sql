@@ -218,3 +218,24 @@ CREATE FOREIGN DATA WRAPPER w OPTIONS (a 'b');
 CREATE SERVER sv FOREIGN DATA WRAPPER w OPTIONS (host 'h');
 CREATE USER MAPPING FOR PUBLIC SERVER sv OPTIONS (user 'u', password 'hidden');
 CREATE FOREIGN TABLE s.ft (a integer OPTIONS (x '1') NOT NULL) SERVER sv OPTIONS (t 'u');
+CREATE TABLE s.kid2 () INHERITS (s.old_style);
+ALTER TABLE s.kid2 ALTER b SET DEFAULT 'x';
+CREATE OPERATOR CLASS s.oc FOR TYPE oid USING hash FAMILY integer_ops AS
+    OPERATOR 1 = (oid, oid), FUNCTION 1 (oid, oid) hashoid(oid);
+CREATE TRUSTED LANGUAGE l HANDLER plpgsql_call_handler VALIDATOR plpgsql_validator;
+CREATE ACCESS METHOD am TYPE INDEX HANDLER bthandler;
+ALTER FUNCTION s.g DEPENDS ON EXTENSION plpgsql;
+GRANT EXECUTE ON FUNCTION pg_reload_conf() TO catalog_reader;
+
+
+-- The database itself, whatever its name
+
+DO $$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I SET s.tenant = 7', current_database());
+    EXECUTE format('ALTER ROLE catalog_reader IN DATABASE %I SET work_mem = 64',
+        current_database());
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO catalog_reader', current_database());
+    EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), 'A sample.');
+END
+$$;
