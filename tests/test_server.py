@@ -218,6 +218,24 @@ def test_no_stranger_is_killed_through_a_stale_pid(make: Make) -> None:
         stranger.wait()
 
 
+def test_a_server_whose_programs_are_gone_is_started_from_others(make: Make, place: Path) -> None:
+    server = make()
+    package = server.bindir.parents[1]
+    if not (server.bindir.parent / "share").is_dir():
+        pytest.skip("only an installation in one folder can be moved: the wheel's")
+    copied = place / "environment"
+    for folder in (server.bindir.parent, package.with_name(f"{package.name}.libs")):
+        if folder.is_dir():
+            shutil.copytree(folder, copied / folder.relative_to(package.parent), symlinks=True)
+    gone = Server(server.home, copied / server.bindir.relative_to(package.parent), FAST)
+    gone.start()
+    ask(gone, "CREATE TABLE kept (); SELECT 1")
+    shutil.rmtree(copied)
+    assert server.start()
+    assert ask(server, "SET timezone TO 'Europe/Zurich'; SELECT count(*) FROM kept") == 0
+    assert not server.start()
+
+
 def test_a_half_made_data_folder_does_not_poison_the_next_start(make: Make) -> None:
     """The first start is killed in the middle of initdb, which goes on without it for a moment."""
     server = make()

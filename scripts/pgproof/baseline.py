@@ -2,21 +2,16 @@
 
     migrate baseline --to 0001
 
-The files are applied to a scratch database of the embedded server; only where its catalog equals
+The files are applied to a scratch database; only where its catalog equals
 the live one's are they recorded as applied, without being run.
 """
 
-import os
 from typing import Any
 
-import psycopg2
-from psycopg2 import sql
-
-from pgproof import catalog, runner
+from pgproof import catalog, runner, scratch
 from pgproof.backend import PgproofBackend
 from pgproof.database import Database
 from pgproof.errors import UserError
-from pgproof.server import Server
 
 
 def difference(backend: PgproofBackend, files: Any, to: str, parked: str | None) -> list[str]:
@@ -28,21 +23,16 @@ def difference(backend: PgproofBackend, files: Any, to: str, parked: str | None)
     records = backend.records()
     if known := [m.id for m in chosen if m.id in records]:
         raise UserError(f"{known[0]} is recorded as applied\nSee migrate status.", exit_code=2)
-    server = Server.default()
-    server.start()
-    name = f"baseline_{os.getpid()}"
-    server.create_database(name)
-    try:
-        target = Database(server.parameters(name), "the embedded server")
-        with runner.open_backend(target, {}, {}) as scratch:
-            scratch.change(chosen, "apply")
-            made = catalog.read(scratch.connection, parked=parked)
-    finally:
-        _drop(server, name)
+    major = backend.connection.server_version // 10000
+    with scratch.databases(major=major) as made:
+        target = Database(made.parameters(made.create()), "a scratch server")
+        with runner.open_backend(target, {}, {}) as replayed:
+            replayed.change(chosen, "apply")
+            produced = catalog.read(replayed.connection, parked=parked)
     live = catalog.read(backend.connection, parked=parked)
-    if catalog.same_but_for_column_order(made, live):
+    if catalog.same_but_for_column_order(produced, live):
         return []
-    return catalog.difference(made, live, f"the files up to {to}", "the live database")
+    return catalog.difference(produced, live, f"the files up to {to}", "the live database")
 
 
 def record(backend: PgproofBackend, files: Any, to: str) -> list[str]:
@@ -55,11 +45,3 @@ def record(backend: PgproofBackend, files: Any, to: str) -> list[str]:
 def _up_to(files: Any, to: str) -> list[Any]:
     ids = [migration.id for migration in files]
     return list(files)[: ids.index(to) + 1]
-
-
-def _drop(server: Server, name: str) -> None:
-    connection = psycopg2.connect(**server.parameters("postgres"))
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-    connection.close()

@@ -33,8 +33,8 @@ _RELATION = r'(?:[\w$]+|"(?:[^"]|"")+")\.(?:[\w$]+|"(?:[^"]|"")+")'
 _COLUMN = rf'{_RELATION}(?:\.(?:[\w$]+|"(?:[^"]|"")+"))?'
 _GRADE = re.compile(rf"(lossless|irreversible|lossy)\b(?:: *({_COLUMN}(?:, *{_COLUMN})*))?")
 _LOCK = re.compile(
-    rf"({_RELATION}(?:(?:,| and|, and) {_RELATION})*) ((?:ACCESS|ROW) (?:SHARE|EXCLUSIVE)|SHARE(?: UPDATE| ROW) EXCLUSIVE|SHARE"
-    r"|EXCLUSIVE)\b"
+    rf"({_RELATION}(?:(?:,| and|, and) {_RELATION})*) "
+    r"((?:ACCESS|ROW) (?:SHARE|EXCLUSIVE)|SHARE(?: UPDATE| ROW) EXCLUSIVE|SHARE|EXCLUSIVE)\b"
 )
 _REL = re.compile(_RELATION)
 _REWRITE = re.compile(rf"\brewrites ({_RELATION})")

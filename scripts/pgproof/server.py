@@ -60,9 +60,11 @@ class Server:
         try:
             make_home(self.home)
             with self._locked():
-                if pid := self._postmaster():
+                if (pid := self._postmaster()) and self._is_whole():
                     self._comes_up(pid, lambda: self._is_ours(pid))  # its starter may be gone
                     return False
+                if pid:
+                    self._end(pid)
                 bindir = reachable(self.bindir, self._path().parent)
                 self._make_data(bindir)
                 make_private(self._sockets())
@@ -78,15 +80,27 @@ class Server:
             return False
         with self._locked():
             pid = self._postmaster()
-            for number, patience in STOP_STEPS:
-                deadline = time.monotonic() + patience
-                if pid and self._is_ours(pid):
-                    os.kill(pid, number)
-                while pid and self._is_ours(pid) and time.monotonic() < deadline:
-                    time.sleep(0.01)
-            if pid and self._is_ours(pid):
-                raise UserError(f"the server (process {pid}) does not end, not even by force")
+            if pid:
+                self._end(pid)
             return pid is not None
+
+    def _end(self, pid: int) -> None:
+        for number, patience in STOP_STEPS:
+            deadline = time.monotonic() + patience
+            if self._is_ours(pid):
+                os.kill(pid, number)
+            while self._is_ours(pid) and time.monotonic() < deadline:
+                time.sleep(0.01)
+        if self._is_ours(pid):
+            raise UserError(f"the server (process {pid}) does not end, not even by force")
+
+    def _is_whole(self) -> bool:
+        """Whether the program that runs is still there: its time zones go with its environment."""
+        try:
+            program = self._path().joinpath("postmaster.opts").read_text(errors="surrogateescape")
+        except OSError:
+            return True
+        return Path(program.split(' "')[0].strip()).exists()
 
     def is_running(self) -> bool:
         """Whether the server of this data folder runs."""
