@@ -21,39 +21,41 @@ from string import ascii_lowercase, ascii_uppercase
 from pgproof.errors import UserError
 
 # The pieces follow psqlscan.l, where the longest match wins: so a number takes the word glued to it
-# (`1e$$` begins no dollar quote), and `1e-` the first of two dashes. Every repetition is
-# possessive: no text can make the expression go back and try again, which keeps it linear.
+# (`1e$$` begins no dollar quote), and `1e-` the first of two dashes. Every repetition is atomic: no
+# text can make the expression go back and try again, which keeps it linear. Those of groups are
+# written (?>...), for Python before 3.11.5 goes wrong where a group before *+ fails half-way. A
+# bound on runs keeps the memory of one match small; the next match takes what is left.
 _BLANK = r"[ \t\n\r\f\v]"
 # To PostgreSQL all that is not ASCII is a letter; classes that name ASCII alone compile in no time.
 _LETTER = r"[^\x00-@\[-^`{-\x7f]"
 _WORD = rf"{_LETTER}[^\x00-#%-/:-@\[-^`{{-\x7f]*+"
 _TAG = rf"{_LETTER}[^\x00-/:-@\[-^`{{-\x7f]*+"
-_DIGITS = r"[0-9](?:_?[0-9])*+"
+_DIGITS = r"[0-9](?>(?:_?[0-9])*)"
 _NUMBER = rf"""(?:
-    (?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+|\.{_DIGITS})[eE][-+](?:[0-9]++(?:{_WORD})?+)?+
-  | (?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:{_WORD})?+)"""
+    (?:{_DIGITS}(?>\.(?>{_DIGITS}|)|)|\.{_DIGITS})[eE][-+](?>[0-9]++(?>{_WORD}|)|)
+  | (?:[0-9]++(?>\.[0-9]*+|)|\.[0-9]++)(?>{_WORD}|))"""
 _SIGN = r"[\x00-\x08\x0e-\x1f!#%&*+,.:<=>?@\[\\\]^`{|}~\x7f]|-(?!-)|/(?!\*)"
-_OTHER = rf"(?:{_NUMBER}|\$[0-9]++(?:{_WORD})?+|{_SIGN})"
+_OTHER = rf"(?:{_NUMBER}|\$[0-9]++(?>{_WORD}|)|{_SIGN})"
 _DASHES = r"--[^\n\r]*+"
-_ESCAPED = r"'(?:[^'\\]++|\\[\s\S]|'')*+"
+_ESCAPED = r"'(?>(?:[^'\\]++|\\[\s\S]|'')*)"
 # Literals with a line end between them are one literal.
-_CONTINUED = rf"(?:[ \t\f\v]|{_DASHES})*+[\n\r](?:{_BLANK}++|{_DASHES}[\n\r])*+(?=')"
+_CONTINUED = rf"(?>(?:[ \t\f\v]|{_DASHES})*)[\n\r](?>(?:{_BLANK}++|{_DASHES}[\n\r])*)(?=')"
 _APART = rf"""
     (?P<string>
-        [eE]{_ESCAPED}(?:'{_CONTINUED}{_ESCAPED})*+(?:'|\\?\Z)
-      | (?:[bBnNxX]|[uU]&)?+'[^']*+(?:''[^']*+)*+(?:'|\Z)
+        [eE]{_ESCAPED}(?>(?:'{_CONTINUED}{_ESCAPED})*)(?:'|\\?\Z)
+      | (?>[bBnNxX]|[uU]&|)'[^']*+(?>(?:''[^']*+)*)(?:'|\Z)
     )
-  | (?P<identifier>(?:[uU]&)?+"[^"]*+(?:""[^"]*+)*+(?:"|\Z))
-  | (?P<dollar>\$(?:{_TAG})?+\$)
+  | (?P<identifier>(?>[uU]&|)"[^"]*+(?>(?:""[^"]*+)*)(?:"|\Z))
+  | (?P<dollar>\$(?>{_TAG}|)\$)
   | (?P<block>/\*)
-  | (?P<gap>(?:{_BLANK}++|{_DASHES})++)
+  | (?P<gap>(?>(?:{_BLANK}++|{_DASHES})+))
   | (?P<semicolon>;)
   | (?P<open>\()
   | (?P<close>\))"""
 # By word where words count; elsewhere by run, with the parentheses in it that hold no others.
-_BY_WORD = re.compile(rf"{_APART} | (?P<word>{_WORD}) | (?P<rest>{_OTHER}++|\$)", re.X)
+_BY_WORD = re.compile(rf"{_APART} | (?P<word>{_WORD}) | (?P<rest>(?>{_OTHER}{{1,500}})|\$)", re.X)
 _PLAIN = rf"(?:{_BLANK}*+(?:(?![eEbBnNxX]'|[uU]&['\"]){_WORD}|{_OTHER}))"
-_RUN = rf"(?:{_PLAIN}|{_BLANK}*+\({_PLAIN}*+{_BLANK}*+\))++"
+_RUN = rf"(?>(?:{_PLAIN}|{_BLANK}*+\((?>{_PLAIN}{{0,500}}){_BLANK}*+\)){{1,500}})"
 _BY_RUN = re.compile(rf"(?P<run>{_RUN}) | {_APART} | (?P<rest>\$)", re.X)
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
 
@@ -131,7 +133,10 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
     position, expression = 0, _BY_WORD
     start, end, parentheses, begins = -1, -1, 0, 0  # of the statement under way; -1: none is
     head: tuple[str, ...] = ()
-    while token := expression.match(text, position):
+    while position < len(text):
+        token = expression.match(text, position)
+        if token is None:  # never; better a loud end than a file of which the rest is not run
+            raise AssertionError(f"no token at {position}: {text[position : position + 20]!r}")
         kind, begun = token.lastgroup, position
         position, closed = _past(text, token)
         if kind == "gap" or (kind == "block" and closed):
