@@ -38,6 +38,12 @@ WAITING: Options = {
     },
     "--wait": {"metavar": "TIME", "help": "how long to wait for another run to end (30s)"},
 }
+PARKED: Options = {
+    "--parked": {
+        "metavar": "SCHEMA",
+        "help": "a schema of parked rows, not compared (default: of pyproject.toml)",
+    },
+}
 
 
 def _positive(text: str) -> int:
@@ -68,11 +74,13 @@ COMMANDS = (
         "Apply what is pending, in order.",
         "the schema and yoyo's history",
         "migrate up --to 0003",
+        {**JSON, **DATABASE, **WAITING},
         {
             "--to": {"metavar": "ID", "help": "stop after this migration (id or number)"},
-            **JSON,
-            **DATABASE,
-            **WAITING,
+            "--plan": {
+                "metavar": "FILE",
+                "help": "apply exactly what `migrate plan --out FILE` saw, or nothing",
+            },
         },
     ),
     Command(
@@ -109,6 +117,26 @@ COMMANDS = (
             **JSON,
             **DATABASE,
         },
+    ),
+    Command(
+        "plan",
+        "Try what is pending in a throw-away database, and say what it would do to this one.",
+        "nothing; it takes no lock, and needs the right to SELECT yoyo's history alone",
+        "migrate plan --out plan.json && migrate up --plan plan.json",
+        {
+            "--down": {"action": "store_true", "help": "plan the next rollback instead"},
+            "--out": {"metavar": "FILE", "help": "write the plan for up --plan, unless it fails"},
+            **PARKED,
+            **OUTPUT,
+            **DATABASE,
+        },
+    ),
+    Command(
+        "drift",
+        "Compare the database with what its applied files make in a throw-away one.",
+        "nothing; it takes no lock, and needs the right to SELECT yoyo's history alone",
+        "migrate drift --markdown",
+        {**PARKED, **OUTPUT, **DATABASE},
     ),
     Command(
         "history",

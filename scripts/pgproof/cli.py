@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pgproof.backend import PgproofBackend
     from pgproof.history import State
+    from pgproof.plan import Plan
     from pgproof.project import Project
     from pgproof.runner import Done
 
@@ -72,8 +73,9 @@ def _up(arguments: argparse.Namespace) -> int:
 
     project, files = _files(arguments)
     to = arguments.to and migrations.find(arguments.to, [m.id for m in files])
+    check = _check(arguments.plan) if arguments.plan else None
     backend = _backend(arguments, project)
-    done = runner.up(backend, files, to, _teller(arguments, backend))
+    done = runner.up(backend, files, to, _teller(arguments, backend), check)
     if not done:
         _say(arguments, f"nothing to apply: {_counted(files)} known, none pending")
     return _json(arguments, "applied", done)
@@ -117,6 +119,57 @@ def _status(arguments: argparse.Namespace) -> int:
     return int(arguments.exit_code and any(state.state != "applied" for state in states))
 
 
+def _plan(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from pgproof import report_plan
+
+    if arguments.down and arguments.out:
+        raise UserError("--out is for a plan of up\nLeave --down or --out away.", exit_code=2)
+    made = _planned(arguments, "rollback" if arguments.down else "apply")
+    if arguments.out and made.fails:
+        _tell(f"{arguments.out} was not written: this cannot be done as planned")
+    elif arguments.out:
+        try:
+            Path(arguments.out).write_text(report_plan.as_json(made), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{arguments.out}: {error.strerror}\nName another --out.", 2) from None
+    return int(made.fails)
+
+
+def _drift(arguments: argparse.Namespace) -> int:
+    return int(bool(_planned(arguments, None).drift))
+
+
+def _planned(arguments: argparse.Namespace, operation: str | None) -> Plan:
+    """Make a plan, and print it as asked for."""
+    from pgproof import plan, report_plan
+    from pgproof.progress import Progress, step
+
+    project, files = _files(arguments)
+    parked = arguments.parked or project.parked
+    backend = _backend(arguments, project)
+    with step(sys.stderr) as show:
+        made = plan.make(
+            backend, files, operation, parked=parked, tell=show, on_wait=Progress(sys.stderr)
+        )
+    if arguments.json:
+        _put(arguments, report_plan.as_json(made))
+    else:
+        _put(arguments, (report_plan.markdown if arguments.markdown else report_plan.text)(made))
+    return made
+
+
+def _check(path: str) -> Callable[[PgproofBackend, Any], None]:
+    """Return what refuses to apply anything but the plan in a file."""
+    from functools import partial
+    from pathlib import Path
+
+    from pgproof import plan
+
+    return partial(plan.check, plan.load(Path(path)))
+
+
 def _history(arguments: argparse.Namespace) -> int:
     from pgproof import runner
 
@@ -155,7 +208,8 @@ def _baseline(arguments: argparse.Namespace) -> int:
     project, files = _files(arguments)
     to = migrations.find(arguments.to, [m.id for m in files])
     backend = _backend(arguments, project)
-    difference = baseline.difference(backend, files, to, arguments.parked)
+    parked = arguments.parked or project.parked
+    difference = baseline.difference(backend, files, to, parked)
     if difference:
         print("\n".join(difference))
         raise UserError(
@@ -364,6 +418,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "down": _down,
     "redo": _redo,
     "status": _status,
+    "plan": _plan,
+    "drift": _drift,
     "history": _history,
     "repair": _repair,
     "baseline": _baseline,

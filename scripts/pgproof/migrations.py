@@ -36,6 +36,7 @@ _LOCK = re.compile(
     rf"({_RELATION}(?:(?:,| and|, and) {_RELATION})*) "
     r"((?:ACCESS|ROW) (?:SHARE|EXCLUSIVE)|SHARE(?: UPDATE| ROW) EXCLUSIVE|SHARE|EXCLUSIVE)\b"
 )
+_VALUE = re.compile(_COLUMN)
 _REL = re.compile(_RELATION)
 _REWRITE = re.compile(rf"\brewrites ({_RELATION})")
 
@@ -187,7 +188,7 @@ def promise(migration: Any) -> Promise:
         }
     return Promise(
         graded[1] if graded else None,
-        frozenset(re.split(r",\s*", graded[2])) if graded and graded[2] else frozenset(),
+        frozenset(_VALUE.findall(graded[2])) if graded and graded[2] else frozenset(),
         modes,
         frozenset(_REWRITE.findall(locks or "")),
     )

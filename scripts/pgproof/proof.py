@@ -114,7 +114,6 @@ def prove(
     reported, and the rest goes on without it. Raises UserError where the server fails.
     """
     head = made.create()
-    before = _State()
     with _opened(made, head) as backend:
         before = _state(backend, parked)
     for migration in files:
@@ -124,14 +123,16 @@ def prove(
         proof = Proof(migration.id, grade=migrations.promise(migration).grade)
         # What fails outside a transaction leaves something behind.
         spare = None if migration.use_transactions else made.copy(head)
+        unfit = None
         try:
             with _opened(made, head) as backend:
                 effects = _apply(backend, migration)
-                after = _state(backend, parked)
-                first = after.contents
+                first = None
                 if sample := _text(samples / f"{migration.id}.sql"):
-                    _put_in(made.parameters(head), *sample)
-                    after = _state(backend, parked)
+                    first = rows.read(backend.connection)
+                    unfit = _put_in(made.parameters(head), *sample)
+                after = _state(backend, parked)
+                first = first or after.contents
         except UserError as error:
             if spare:
                 made.drop(head)
@@ -148,6 +149,8 @@ def prove(
             own = rows.added(before.contents, first), rows.touched(first, after.contents)
             proof = _judged(proof, migration, before, own, after, trial)
             proof = _with_locks(proof, migration, effects)
+            if unfit:
+                proof = replace(proof, falls_short=(unfit, *proof.falls_short))
             yield replace(proof, seconds=time.perf_counter() - started)
         before = after
     made.drop(head)
@@ -189,7 +192,8 @@ def _exists(session: Any, schema: str) -> bool:
 
 def _apply(backend: PgproofBackend, migration: Any) -> list[trace.Effect]:
     with backend.changing(), trace.traced(backend) as effects:
-        refusals.unfit_statements(migration)
+        if migration.is_raw_sql():
+            refusals.unfit_statements(migration)
         backend.run_one(migration, "apply")
     return effects
 
@@ -202,24 +206,24 @@ def _text(path: Path) -> tuple[Path, str] | None:
         return None
 
 
-def _put_in(parameters: dict[str, Any], path: Path, text: str) -> None:
-    """Put the sample rows of a file into a database."""
+def _put_in(parameters: dict[str, Any], path: Path, text: str) -> str | None:
+    """Put the sample rows of a file into a database, all or none; return why they do not fit."""
     with closing(psycopg2.connect(**parameters)) as connection, connection.cursor() as cursor:
         try:
             cursor.execute(text)
             connection.commit()
         except psycopg2.Error as error:
-            raise UserError(
-                f"{migrations.shown(path)}: {refusals.told(error)}\nMend the sample rows."
-            ) from None
+            return f"its sample rows fail: {migrations.shown(path)}: {refusals.told(error)}"
+    return None
 
 
 def _try(made: Databases, head: str, migration: Any, parked: str | None) -> _Trial:
     """Roll a migration back on a copy of the database, and apply it again."""
-    if migration.checksums["rollback"] == "none":
-        return _Trial("missing")
-    if not migration.rollback:
-        return _Trial("empty")
+    if migration.is_raw_sql():
+        if migration.checksums["rollback"] == "none":
+            return _Trial("missing")
+        if not migration.rollback:
+            return _Trial("empty")
     name = made.copy(head)
     notices: list[str] = []
     outcome, after = "failed", None
@@ -268,7 +272,8 @@ def _judged(
     changed: these are looked at when it is applied again, for a rollback may have to change them.
     """
     made, changed = own
-    path = migrations.shown(migrations.rollback_path(migration))
+    is_sql = migration.is_raw_sql()  # a Python migration is one file
+    path = migrations.shown(migrations.rollback_path(migration) if is_sql else migration.path)
     short: list[str] = []
     diff: list[str] = []
     losses: list[Loss] = []
@@ -281,9 +286,10 @@ def _judged(
         if same == "differs":
             short.append(f"the rollback leaves another schema: restore these in {path}")
         losses = rows.lost(before.contents, trial.after.contents, but=changed)
+        of_before = _of(after.contents, before.contents)
         losses += [
             loss
-            for loss in rows.missing(_of(after.contents, before.contents), trial.after.contents)
+            for loss in rows.missing(of_before, trial.after.contents, made)
             if loss.columns - {name for known in losses for name in known.columns}
         ]
         if trial.again is None:
@@ -308,7 +314,7 @@ def _judged(
     lost = _together(losses)
     unshown = _unshown(before.contents, after.contents)
     promise = migrations.promise(migration)
-    unkept = _unkept(promise, trial.rollback, same, losses, unshown)
+    unkept = _unkept(promise, trial, losses, unshown)
     if promise.grade is None and losses:
         short.append("rows are lost")
     if unkept:
@@ -363,21 +369,20 @@ def _unshown(before: Contents, after: Contents) -> tuple[str, ...]:
 
 def _unkept(
     promise: migrations.Promise,
-    rollback: str,
-    same: str,
+    trial: _Trial,
     losses: Sequence[Loss],
     unshown: Collection[str],
 ) -> str | None:
     """Return why the grade of the header is not true, or None."""
     gone = {name for loss in losses for name in loss.columns}
     if promise.grade == "irreversible":
-        if rollback == "refused":
+        if trial.rollback == "refused":
             return None
         return "its grade is irreversible, but the rollback does not raise"
     if promise.grade is None:
         return None
-    if rollback == "refused":
-        return f"its grade is {promise.grade}, but the rollback raises"
+    if trial.rollback == "refused":
+        return f"its grade is {promise.grade}, but the rollback raises: {trial.error}"
     allowed = {
         name for name in gone if name in promise.lossy or name.rpartition(".")[0] in promise.lossy
     }
@@ -385,7 +390,7 @@ def _unkept(
     others = [loss.told for loss in losses if not loss.columns]
     if extra or others:
         return f"its grade is {promise.grade}, but this is lost: {', '.join(extra + others)}"
-    if promise.grade == "lossy" and rollback == "ok" and not gone and not unshown:
+    if promise.grade == "lossy" and trial.rollback == "ok" and not gone and not unshown:
         return "its grade is lossy, but nothing is lost: write lossless"
     return None
 
@@ -402,8 +407,8 @@ def _notes(migration: Any, diff: Sequence[str], notices: Sequence[str]) -> tuple
             f"PostgreSQL cannot take a value of the enum {name} away: make the type anew, or keep "
             "such values in text with a CHECK"
         )
-    for statement in migration.rollback:
-        if re.match(r"DROP\b.*\bCASCADE$", statement.words):
+    for statement in getattr(migration, "rollback", ()):
+        if re.search(r"\bDROP\b.*\bCASCADE$", statement.words):
             found.append(f"line {statement.line} of the rollback drops CASCADE, whatever depends")
     found += [
         " ".join(notice.split())

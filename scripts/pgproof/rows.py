@@ -7,7 +7,6 @@
 The order of rows and of columns makes no difference. Of each value only a digest is kept.
 """
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,11 +21,12 @@ _TABLES = """
         CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END,
         relkind = 'p' OR pg_relation_size(c.oid) > 0,
         coalesce((
-            SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
+            SELECT array_agg(quote_ident(attname) ORDER BY attname) FROM pg_attribute
             WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
         ), '{}'),
         coalesce((
-            SELECT array_agg(attname::text ORDER BY attname) FROM pg_attribute a JOIN pg_index i
+            SELECT array_agg(quote_ident(attname) ORDER BY attname)
+            FROM pg_attribute a JOIN pg_index i
                 ON i.indrelid = a.attrelid AND i.indisprimary AND attnum = ANY (indkey)
             WHERE a.attrelid = c.oid
         ), '{}')
@@ -37,9 +37,16 @@ _TABLES = """
 """
 
 _SEQUENCES = """
-    SELECT format('%I.%I', nspname, relname), seqincrement
+    SELECT format('%I.%I', n.nspname, c.relname), seqincrement,
+        CASE WHEN attname IS NOT NULL
+            THEN format('%I.%I.%I', m.nspname, t.relname, attname) END
     FROM pg_sequence JOIN pg_class c ON c.oid = seqrelid JOIN pg_namespace n ON n.oid = relnamespace
-    WHERE nspname !~ '^pg_' ORDER BY 1
+    LEFT JOIN (
+        pg_depend JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
+        JOIN pg_class t ON t.oid = refobjid JOIN pg_namespace m ON m.oid = t.relnamespace
+    ) ON classid = 'pg_class'::regclass AND objid = seqrelid
+        AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+    WHERE n.nspname !~ '^pg_' ORDER BY 1
 """
 
 AT_ONCE = 200  # tables asked in one query
@@ -62,14 +69,22 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What a database holds: tables by their names, and the next value of each sequence.
+class Sequence:
+    """The next value of a sequence, and the `schema.table.column` that it belongs to, if any.
 
-    The value of a sequence that counts down is negated, so that a later state has the higher one.
+    The value of one that counts down is negated, so that a later state has the higher one.
     """
 
+    place: int
+    column: str | None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a database holds: tables and sequences by their names."""
+
     tables: Mapping[str, Table] = field(default_factory=dict)
-    sequences: Mapping[str, int] = field(default_factory=dict)
+    sequences: Mapping[str, Sequence] = field(default_factory=dict)
 
     def in_schema(self, name: str | None, *, is_inside: bool = True) -> "Contents":
         """Return what is in one schema, or what is outside it."""
@@ -94,18 +109,19 @@ def read(connection: extensions.connection) -> Contents:
         found = cursor.fetchall()
         counted = [Counter[Row]() for _ in found]
         filled = [set[str]() for _ in found]
+        # As texts: to_jsonb() would make one of what json, the bounds of arrays and -0 tell apart.
         selects = [
-            # Not a short name, for a column of the same one would be taken.
-            f"SELECT {number}, to_jsonb(pgproof_row)::text FROM {only}{name} AS pgproof_row"
-            for number, (name, only, may_have_rows, *_) in enumerate(found)
+            f"SELECT {number}, ARRAY[{', '.join(f'{c}::text' for c in columns)}]::text[] "
+            f"FROM {only}{name}"
+            for number, (name, only, may_have_rows, columns, _) in enumerate(found)
             if may_have_rows
         ]
         for start in range(0, len(selects), AT_ONCE):
             cursor.execute(" UNION ALL ".join(selects[start : start + AT_ONCE]))
-            for number, text in cursor:
-                row = json.loads(text, parse_float=str)
-                counted[number][tuple(sorted((c, hash(repr(v))) for c, v in row.items()))] += 1
-                filled[number].update(c for c, v in row.items() if v is not None)
+            for number, texts in cursor:
+                row = list(zip(found[number][3], texts, strict=True))
+                counted[number][tuple((column, hash(text)) for column, text in row)] += 1
+                filled[number].update(column for column, text in row if text is not None)
         sequences = _sequences(cursor)
     tables = {
         name: Table(frozenset(columns), tuple(key), counted[number], frozenset(filled[number]))
@@ -114,18 +130,18 @@ def read(connection: extensions.connection) -> Contents:
     return Contents(tables, sequences)
 
 
-def _sequences(cursor: extensions.cursor) -> dict[str, int]:
+def _sequences(cursor: extensions.cursor) -> dict[str, Sequence]:
     cursor.execute(_SEQUENCES)
     found = cursor.fetchall()
-    standing: dict[str, int] = {}
+    standing: dict[str, Sequence] = {}
     for start in range(0, len(found), AT_ONCE):
         some = found[start : start + AT_ONCE]
         cursor.execute(
-            " UNION ALL ".join(f"SELECT last_value, is_called FROM {name}" for name, _ in some)
+            " UNION ALL ".join(f"SELECT last_value, is_called FROM {name}" for name, *_ in some)
         )
-        for (name, step), (last, called) in zip(some, cursor.fetchall(), strict=True):
+        for (name, step, column), (last, called) in zip(some, cursor.fetchall(), strict=True):
             following = last + step if called else last
-            standing[name] = following if step > 0 else -following
+            standing[name] = Sequence(following if step > 0 else -following, column)
     return standing
 
 
@@ -150,16 +166,20 @@ def added(before: Contents, after: Contents) -> Contents:
     return Contents(found)
 
 
-def missing(before: Contents, after: Contents) -> list[Loss]:
-    """Return the rows that are gone, whatever their values: by their keys, else by their number."""
+def missing(before: Contents, after: Contents, made: Contents) -> list[Loss]:
+    """Return the rows that are gone, whatever their values: by their keys, else by their number.
+
+    Those of `made` may go: the migration made them by itself, and takes them with it.
+    """
     found: list[Loss] = []
     for name, table in before.tables.items():
         if name not in after.tables:
             continue
-        other = after.tables[name]
-        gone = table.rows.total() - other.rows.total()
+        other, own = after.tables[name], made.tables[name].rows
+        gone = table.rows.total() - own.total() - other.rows.total()
         if table.key and table.key == other.key:
-            gone = (_only(table.rows, table.key) - _only(other.rows, table.key)).total()
+            kept = _only(own, table.key) + _only(other.rows, table.key)
+            gone = (_only(table.rows, table.key) - kept).total()
         if gone > 0:
             found.append(Loss(f"{name}: {_rows(gone)}", _all(name, table)))
     return found
@@ -206,10 +226,14 @@ def lost(
             continue
         own = made.tables[name].rows if made is not None and name in made.tables else Counter()
         found += _of_table(name, table, after.tables[name], own, but)
-    for name, place in before.sequences.items():
-        if name in after.sequences and after.sequences[name] < place:
-            told = f"{name}: the sequence went back from {place} to {after.sequences[name]}"
-            found.append(Loss(told, frozenset()))
+        # What the migration makes once more has a key of its own.
+        key = table.key if made is not None else ()
+        if doubled := _doubled(table, after.tables[name], key):
+            found.append(Loss(f"{name}: {_rows(doubled)} twice", frozenset()))
+    for name, had in before.sequences.items():
+        if name in after.sequences and (now := after.sequences[name]).place < had.place:
+            told = f"{name}: the sequence went back from {had.place} to {now.place}"
+            found.append(Loss(told, frozenset([now.column] if now.column else [])))
     return found
 
 
@@ -224,28 +248,39 @@ def _of_table(
     for row, number in (gone & own).items():
         excused = min(number, remade)
         gone[row], remade = gone[row] - excused, remade - excused
-    if doubled := sum(
-        n - had[row] for row, n in has.items() if 0 < had[row] < n and row not in own
-    ):
-        yield Loss(f"{name}: {_rows(doubled)} twice", frozenset())
     # What stands under the same key is the same row, with another value.
-    key = [column for column in before.key if column in common]
-    by_key = {_values(row, key): row for row in new} if key else {}
+    key = [column for column in before.key if column in common] or _steady(had, has, common)
+    others: dict[Row, list[Row]] = {}
+    for row in new.elements() if key else ():
+        others.setdefault(_values(row, key), []).append(row)
     changed: Counter[str] = Counter()
     missing = 0
-    for row, number in (+gone).items():
+    for row in gone.elements():
         values = _values(row, key)
         looked_at = [pair for pair in row if (name, values, pair[0]) not in but]
-        other = dict(by_key.get(values, ())) if key else {}
-        if other:
+        if others.get(values):
+            other = dict(others[values].pop())
             changed.update(c for c, v in looked_at if other[c] != v)
         elif looked_at:
-            missing += number
+            missing += 1
     if missing:
         yield Loss(f"{name}: {_rows(missing)}", _all(name, before))
     for column, number in sorted(changed.items()):
         value = "value" if number == 1 else "values"
         yield Loss(f"{name}.{column}: {number} {value}", frozenset([f"{name}.{column}"]))
+
+
+def _steady(had: Counter[Row], has: Counter[Row], columns: Collection[str]) -> list[str]:
+    """Return the columns of which no value is gone: where there is no key, they tell the rows."""
+    return [column for column in columns if _only(had, [column]) <= _only(has, [column])]
+
+
+def _doubled(before: Table, after: Table, key: Collection[str]) -> int:
+    """Return how many rows more there are that are, but for their key, as others that were."""
+    bare = (before.columns & after.columns) - frozenset(key)
+    had, has = _only(before.rows, bare), _only(after.rows, bare)
+    more = sum(n - had[row] for row, n in has.items() if bare and 0 < had[row] < n)
+    return max(0, min(more, has.total() - had.total()))
 
 
 def _only(rows: Counter[Row], columns: Collection[str]) -> Counter[Row]:

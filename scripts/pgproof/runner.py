@@ -44,12 +44,16 @@ def open_backend(
 
 
 def up(
-    backend: PgproofBackend, files: Any, to: str | None, done: Callable[[Done], None]
+    backend: PgproofBackend,
+    files: Any,
+    to: str | None,
+    done: Callable[[Done], None],
+    check: Callable[[PgproofBackend, Any], None] | None = None,
 ) -> list[Done]:
     """Apply what is pending, up to and with the id `to`, and call `done` after each.
 
-    Returns what was applied. Raises UserError at the first that is refused or fails: it leaves
-    nothing, and those before it stay applied.
+    `check` may refuse it, under the lock. Returns what was applied. Raises UserError at the first
+    that is refused or fails: it leaves nothing, and those before it stay applied.
     """
     with backend.changing():
         pending = backend.to_apply(files)
@@ -57,6 +61,8 @@ def up(
             ids = [migration.id for migration in files]
             reach = set(ids[: ids.index(to) + 1])
             pending = pending.filter(lambda migration: migration.id in reach)
+        if check is not None:
+            check(backend, pending)
         made = _change(backend, list(pending), "apply", done)
         if made:
             backend.run_post_apply(pending)

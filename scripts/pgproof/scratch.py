@@ -9,6 +9,7 @@ Nothing here outlives its run, so nothing is worth an fsync, and memory is a goo
 
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psycopg2
@@ -26,6 +28,7 @@ from pgproof.binaries import find_binaries
 from pgproof.database import refused
 from pgproof.errors import UserError
 from pgproof.server import Server
+from pgproof.session import Interrupted
 
 UNSAFE_BUT_FAST = {
     "fsync": "off",
@@ -115,25 +118,48 @@ def databases(on: Mapping[str, Any] | None = None, major: int | None = None) -> 
     A new server is of the PostgreSQL version `major`, or of the newest that is there. Raises
     UserError where there is none, or it cannot be reached.
     """
-    if on is not None:
-        made = Databases(on)
-        try:
-            yield made
-        finally:
-            made.drop_all()
-        return
+    with _ended_in_order():
+        if on is None:
+            yield from _on_own_server(major)
+        else:
+            yield from _dropped_at_the_end(Databases(on))
+
+
+def _dropped_at_the_end(made: Databases) -> Iterator[Databases]:
+    try:
+        yield made
+    finally:
+        made.drop_all()
+
+
+def _on_own_server(major: int | None) -> Iterator[Databases]:
     home = scratch_folder()
     server = Server(home, find_binaries(major), UNSAFE_BUT_FAST)
     try:
         server.start()
-        made = Databases(server.parameters())
-        try:
-            yield made
-        finally:
-            made.drop_all()
+        # PGOPTIONS may well say that the session with the live server is to write nothing.
+        writable = {"options": "-c default_transaction_read_only=off"}
+        yield from _dropped_at_the_end(Databases({**server.parameters(), **writable}))
     finally:
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM, too, end the process by way of its `finally` clauses."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise Interrupted(128 + number)
+
+    former: Any = signal.SIG_DFL
+    with suppress(ValueError):  # not the main thread: signals are somebody else's
+        former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            signal.signal(signal.SIGTERM, former)
 
 
 def scratch_folder() -> Path:

@@ -87,7 +87,8 @@ class Effect:
     `locks` are (relation, mode): the strongest that it takes beyond what the statements before it
     hold, as PostgreSQL writes a mode; `rewrites` are relations written anew, `scans` tables that a
     statement of DDL reads as a whole, `builds` the indexes built, each (index, table). Of a
-    statement outside a transaction only locks that DDL would wait for are seen, and no scan.
+    statement outside a transaction only locks that DDL would wait for are seen, of several tables
+    for sure the first one, and no scan.
     """
 
     line: int
@@ -165,7 +166,7 @@ class _Tracer:
         rewrites = [
             name
             for oid, (name, kind, node, _) in self._relations.items()
-            if oid in self._before and oid in now and now[oid][2] != node and kind not in "iI"
+            if oid in self._before and oid in now and now[oid][2] != node and kind in "rm"
         ]
         builds = [
             (name, self._before[table][0])
