@@ -106,6 +106,10 @@ OUTSIDE: dict[str, tuple[dict[str, str], list[str], list[str]]] = {
     "ALTER TABLE s.t ALTER name TYPE text COLLATE \"C\"": (EXCLUSIVE, [], []),
     "ALTER TABLE s.t ALTER name TYPE varchar(5)": (EXCLUSIVE, [T], BOTH),
     "ALTER TABLE s.t VALIDATE CONSTRAINT t_check": ({T: "SHARE UPDATE EXCLUSIVE"}, [], []),
+    "TRUNCATE s.t, s.other": (
+        {**EXCLUSIVE, "s.other": "ACCESS EXCLUSIVE"}, ["s.other", T], ["s.other_pkey", *BOTH]),
+    "ALTER TABLE s.other ADD FOREIGN KEY (t_id) REFERENCES s.t": (
+        {T: "SHARE ROW EXCLUSIVE", "s.other": "SHARE ROW EXCLUSIVE"}, [], []),
     "INSERT INTO s.t (n) VALUES (3)": ({}, [], []),
     "SELECT * FROM s.t": ({}, [], []),
 }  # fmt: skip

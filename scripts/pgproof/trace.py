@@ -5,8 +5,8 @@
     for effect in seen: print(effect.line, effect.locks, effect.rewrites)
 
 In a transaction its locks are still held after each statement, and pg_locks names them. Outside one
-they are gone by then: so a second session stands in the way of each table in turn, and the server
-says which lock the statement waits for.
+they are gone by then: so another session stands in the way of every table, and steps aside from
+each as the server says which lock the statement waits for.
 """
 
 import re
@@ -71,7 +71,8 @@ _OBSTRUCT = """
     BEGIN
         FOREACH name IN ARRAY string_to_array(current_setting('pgproof.obstructed'), chr(1)) LOOP
             BEGIN
-                EXECUTE 'LOCK TABLE ' || name || ' IN SHARE UPDATE EXCLUSIVE MODE NOWAIT';
+                EXECUTE format('LOCK TABLE ONLY %s IN %s MODE NOWAIT',
+                    name, current_setting('pgproof.mode'));
             EXCEPTION WHEN lock_not_available OR undefined_table OR insufficient_privilege THEN
                 NULL;
             END;
@@ -87,8 +88,8 @@ class Effect:
     `locks` are (relation, mode): the strongest that it takes beyond what the statements before it
     hold, as PostgreSQL writes a mode; `rewrites` are relations written anew, `scans` tables that a
     statement of DDL reads as a whole, `builds` the indexes built, each (index, table). Of a
-    statement outside a transaction only locks that DDL would wait for are seen, of several tables
-    for sure the first one, and no scan.
+    statement outside a transaction no scan is seen, and of each table its first lock that is SHARE
+    UPDATE EXCLUSIVE or stronger.
     """
 
     line: int
@@ -137,14 +138,16 @@ class _Tracer:
         self._met: set[tuple[int, str]] = set()  # the locks that the guard saw waited for
 
     @cached_property
-    def _guard(self) -> extensions.connection:
-        made = self._session.beside()
-        made.autocommit = False
+    def _guards(self) -> list[extensions.connection]:
+        """Two sessions: the first stands in the way, the second while the first steps aside."""
+        made = [self._session.beside(), self._session.beside()]
+        for guard in made:
+            guard.autocommit = False
         return made
 
     def close(self) -> None:
-        if "_guard" in self.__dict__:
-            self._guard.close()
+        for guard in self.__dict__.get("_guards", ()):
+            guard.close()
 
     @contextmanager
     def observe(self, cursor: Any, statement: Statement, is_transactional: bool) -> Iterator[None]:
@@ -219,36 +222,52 @@ class _Tracer:
     def _obstructed(self) -> Iterator[None]:
         """Stand in the way of every table, and step aside where the session waits for one."""
         self._met = set()
-        self._obstruct()
+        self._stand(self._guards[0], "SHARE UPDATE EXCLUSIVE")
         former, self._session.on_wait = self._session.on_wait, self._give_way
         try:
             yield
         finally:
             self._session.on_wait = former
-            self._guard.rollback()
+            self._guards[0].rollback()
 
-    def _obstruct(self) -> None:
+    def _stand(self, guard: extensions.connection, mode: str) -> None:
+        """Lock every table that was not waited for, as far as that needs no waiting."""
         waited_for = {oid for oid, _ in self._met}
         names = [
             name
             for oid, (name, kind, *_) in self._before.items()
             if kind in "rp" and oid not in waited_for
         ]
-        with self._guard.cursor() as cursor:
+        with guard.cursor() as cursor:
             cursor.execute("SET LOCAL search_path = ''")
             cursor.execute(
-                "SELECT set_config('pgproof.obstructed', %s, true)", [chr(1).join(names)]
+                "SELECT set_config('pgproof.obstructed', %s, true), "
+                "set_config('pgproof.mode', %s, true)",
+                [chr(1).join(names), mode],
             )
             cursor.execute(_OBSTRUCT)
 
     def _give_way(self, session: Session, _seconds: float) -> None:
-        with self._guard.cursor() as cursor:
+        """Step aside from the table that is waited for, and from no other.
+
+        No two sessions can have SHARE UPDATE EXCLUSIVE, but the second may have ROW EXCLUSIVE
+        beside it: enough to keep the statement from the next table for that moment.
+        """
+        if not self._notes_a_wait(session):
+            return
+        first, second = self._guards
+        self._stand(second, "ROW EXCLUSIVE")
+        first.rollback()
+        self._stand(first, "SHARE UPDATE EXCLUSIVE")
+        self._notes_a_wait(session)
+        second.rollback()
+
+    def _notes_a_wait(self, session: Session) -> bool:
+        with self._guards[0].cursor() as cursor:
             cursor.execute(_LOCKS, [session.info.backend_pid, False])
-            waiting = set(cursor.fetchall())
-        if waiting - self._met:
-            self._met |= waiting
-            self._guard.rollback()
-            self._obstruct()
+            waiting = set(cursor.fetchall()) - self._met
+        self._met |= waiting
+        return bool(waiting)
 
 
 def _relations(cursor: Any) -> dict[int, tuple[str, str, int | None, int | None]]:
