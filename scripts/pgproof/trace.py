@@ -62,6 +62,9 @@ _LOCKS = """
     WHERE pid = %s AND granted = %s AND locktype = 'relation'
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+_AWAITED = """
+    SELECT locktype FROM pg_locks WHERE pid = %s AND NOT granted AND locktype = 'virtualxid'
+"""
 # What a transaction has counted so far; DDL that reads a whole table counts as a scan of it.
 _SCANS = "SELECT relid::bigint, seq_scan FROM pg_stat_xact_user_tables WHERE seq_scan > 0"
 _OBSTRUCT = """
@@ -251,9 +254,11 @@ class _Tracer:
         """Step aside from the table that is waited for, and from no other.
 
         No two sessions can have SHARE UPDATE EXCLUSIVE, but the second may have ROW EXCLUSIVE
-        beside it: enough to keep the statement from the next table for that moment.
+        beside it: enough to keep the statement from the next table for that moment. An index that
+        is built CONCURRENTLY waits for whole transactions, ours too if one had a snapshot at the
+        wrong moment: then it begins anew.
         """
-        if not self._notes_a_wait(session):
+        if not (self._notes_a_wait(session) or self._waits_for_a_transaction(session)):
             return
         first, second = self._guards
         self._stand(second, "ROW EXCLUSIVE")
@@ -261,6 +266,11 @@ class _Tracer:
         self._stand(first, "SHARE UPDATE EXCLUSIVE")
         self._notes_a_wait(session)
         second.rollback()
+
+    def _waits_for_a_transaction(self, session: Session) -> bool:
+        with self._guards[0].cursor() as cursor:
+            cursor.execute(_AWAITED, [session.info.backend_pid])
+            return cursor.fetchone() is not None
 
     def _notes_a_wait(self, session: Session) -> bool:
         with self._guards[0].cursor() as cursor:
