@@ -9,6 +9,7 @@ progress and errors to stderr. Each command imports what it needs when it runs, 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -37,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if list(words) == ["--version"]:
         print(f"migrate {__version__}")
         return 0
+    # A thousand files read are objects that stay: to look through them at every turn took a fifth
+    # of the time of applying them.
+    gc.set_threshold(100_000)
     from pgproof.arguments import parser
 
     arguments = parser().parse_args(words)
