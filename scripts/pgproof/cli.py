@@ -9,7 +9,6 @@ progress and errors to stderr. Each command imports what it needs when it runs, 
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -38,11 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if list(words) == ["--version"]:
         print(f"migrate {__version__}")
         return 0
-    # A thousand files read are objects that stay: to look through them at every turn took a fifth
-    # of the time of applying them.
-    gc.set_threshold(100_000)
+    import gc
+
     from pgproof.arguments import parser
 
+    # A thousand files that were read are objects that stay: looking through them again and again
+    # takes time, and finds nothing.
+    gc.set_threshold(100_000)
     arguments = parser().parse_args(words)
     try:
         return COMMANDS[arguments.command](arguments) or 0
