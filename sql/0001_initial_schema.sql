@@ -855,7 +855,7 @@ BEGIN
     FOR meant IN
         SELECT c.relname AS of_table, a.attname AS of_column, m.meaning
         FROM (VALUES
-            ('tenant_id', 'The tenant that the row belongs to; 1 where there is but one.'),
+            ('tenant_id', 'Tenant that the row belongs to; 1 where there is but one.'),
             ('id', 'Number of the row, given by the database.'),
             ('created_at', 'When the row was made.'),
             ('created_by', 'The person or service that made it.'),

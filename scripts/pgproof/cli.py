@@ -288,7 +288,7 @@ def _docs(arguments: argparse.Namespace) -> int:
         for name in stale:
             print(f"stale: {migrations.shown(folder / name)}")
         if stale:
-            _tell("Write them anew: scripts/migrate docs")
+            _tell("Write them anew: migrate docs")
         return int(bool(stale))
     for name in docs.write(folder, made):
         print(f"wrote {migrations.shown(folder / name)}")
