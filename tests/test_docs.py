@@ -85,7 +85,7 @@ ALTER TABLE shop.parts ENABLE ROW LEVEL SECURITY;
 CREATE POLICY parts_mine ON shop.parts FOR SELECT TO PUBLIC USING (odd > (SELECT 1));
 COMMENT ON POLICY parts_mine ON shop.parts IS 'One''s own.';
 GRANT SELECT, INSERT ON shop.parts TO PUBLIC;
-GRANT UPDATE (odd, at) ON shop.parts TO PUBLIC;
+GRANT UPDATE (mood, odd) ON shop.parts TO PUBLIC;
 CREATE VIEW shop.seen AS SELECT id FROM shop.parts;
 """
 
@@ -139,7 +139,7 @@ def test_check_names_what_is_stale_and_the_command(
         "| `parts_refuse` | `before update of odd for each row when ((new.odd > 1))` | "
         "`shop.refuse()` |",
         "| `parts_mine` | select | `PUBLIC` | `(odd > ( SELECT 1))` | One's own. |",
-        "| `PUBLIC` | INSERT, SELECT; UPDATE of `at, odd` |",
+        "| `PUBLIC` | INSERT, SELECT; UPDATE of `odd, mood` |",
         "| `shop.parts_2024` | `FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')` |",
         "Partitioned by `RANGE (at)`. Row security holds for all but the owner.",
         "| `refuse()` | `trigger` | its owner | Keeps out. | its owner |",
@@ -154,7 +154,7 @@ def test_the_page_tells(line: str, written: Path) -> None:
 
 def test_the_page_of_the_migrations_tells_headers_and_proof(written: Path) -> None:
     assert (written / "migrations.md").read_text().splitlines()[-1] == (
-        r"| 0001_open | Holds what shops sell. | To \| sell. | None | Lossless | "
+        r"| 0001_open | Holds what shops sell. | to \| sell. | none | lossless | "
         "holds; schema identical, rows not shown (0 carried); locks: none; 20 statements, 1 back |"
     )
 

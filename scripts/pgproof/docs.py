@@ -63,8 +63,7 @@ def of_migrations(files: Sequence[Any], proofs: Sequence[Proof]) -> str:
     lines += [f"| {' | '.join(HEAD)} |", f"|{' --- |' * len(HEAD)}"]
     for migration, found in zip(files, proofs, strict=True):
         said = migrations.told(migration)
-        told = [said.get(word, "") for word in ("", "Why", "Locks", "Rollback")]
-        cells = [migration.id, *(f"{text[:1].upper()}{text[1:]}" for text in told)]
+        cells = [migration.id, *(said.get(word, "") for word in ("", "Why", "Locks", "Rollback"))]
         lines.append(
             f"| {' | '.join(escaped(cell) for cell in (*cells, _seen(migration, found)))} |"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from html import escape
 from importlib import resources
 from itertools import groupby
@@ -148,7 +149,7 @@ def _of_table(schema: Schema, table: Table) -> Iterator[str]:
         ("policy", "for", "to", "rows seen", "rows written", "meaning"),
         [_policy(part) for part in table.policies],
     )
-    yield from _privileges(table.grants)
+    yield from _privileges(table)
     if table.partitions:
         rows = [(_code(name), _code(bound)) for name, bound in table.partitions]
         yield from _table(("partition", "holds"), rows)
@@ -223,11 +224,16 @@ def _policy(part: Part) -> tuple[str, ...]:
     return _code(part.name), *cells, _text(part.comment)
 
 
-def _privileges(grants: Sequence[Grant]) -> Iterator[str]:
-    ordered = sorted(grants, key=lambda grant: (grant.role, grant.is_revoked, grant.columns))
+def _privileges(table: Table) -> Iterator[str]:
+    order = [column.name for column in table.columns]
+    grants = [
+        replace(grant, columns=tuple(sorted(grant.columns, key=order.index)))
+        for grant in table.grants
+    ]
+    grants.sort(key=lambda grant: (grant.role, grant.is_revoked, grant.columns))
     rows = [
         (f"`{role}`", "; ".join(_may(grant) for grant in some))
-        for role, some in groupby(ordered, key=lambda grant: grant.role)
+        for role, some in groupby(grants, key=lambda grant: grant.role)
     ]
     yield from _table(("role", "may"), rows)
 
