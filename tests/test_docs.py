@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -171,7 +172,7 @@ def test_the_picture_shows_every_table_and_key() -> None:
 # The page with search, in a browser ----------------------------------------------------------
 
 
-def in_chromium(page: Path, script: str, folder: Path, *more: str) -> dict[str, object]:
+def in_chromium(page: Path, script: str, folder: Path, *more: str) -> dict[str, Any]:
     """Open a page, run a script in it whose last value is JSON, and return that, with errors."""
     text = page.read_text(encoding="utf-8")
     watch = "<script>const errors = []; addEventListener('error', e => errors.push(e.message));"
@@ -237,8 +238,8 @@ def test_the_page_opens_searches_and_leads_to_a_table(tmp_path: Path) -> None:
         const drawn = document.querySelector('svg a[href="#documents"]') !== null;
         const dead = [...document.querySelectorAll("a")].map((a) => a.getAttribute("href"))
             .filter((href) => !document.getElementById(href.slice(1)));
-        return {all, sections, cells, others, pictures, nothing, again, hash: location.hash, top, drawn,
-            dead, value: field.value};
+        return {all, sections, cells, others, pictures, nothing, again, top, drawn, dead,
+            hash: location.hash, value: field.value};
     """
     found = in_chromium(ROOT / "docs" / "schema.html", script, tmp_path)
     assert found["errors"] == []
@@ -248,7 +249,7 @@ def test_the_page_opens_searches_and_leads_to_a_table(tmp_path: Path) -> None:
     assert found["pictures"] == found["nothing"] == 0
     assert found["again"] == found["all"] != 0
     assert (found["hash"], found["value"]) == ("#tags", "")
-    assert 0 <= float(str(found["top"])) < 200
+    assert 0 <= found["top"] < 200
     assert found["drawn"] is True
     assert found["dead"] == []
 
