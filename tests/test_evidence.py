@@ -120,7 +120,7 @@ def test_every_criterion_is_there_and_its_tests_are() -> None:
 
 
 def test_the_evidence_is_of_these_files_and_criteria() -> None:
-    """It is written by a run of two minutes, and so not made anew here."""
+    """It is written by a run of some minutes, and so not made anew here."""
     mend = "the evidence is stale, write it anew: scripts/evidence"
     assert sorted(path.name for path in acceptance.FOLDER.glob("*.md")) == ARTIFACTS, mend
     pages = {name: (acceptance.FOLDER / name).read_text() for name in ARTIFACTS}
