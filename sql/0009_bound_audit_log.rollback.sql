@@ -1,0 +1,6 @@
+-- Infinity is allowed again as the time of an entry; no row is touched.
+
+SET LOCAL lock_timeout = '200ms';
+
+ALTER TABLE docmeta.audit_log
+    DROP CONSTRAINT audit_log_occurred_before_infinity_check;
