@@ -11,7 +11,7 @@
 --     row.
 -- Rollback: lossless; no row is touched.
 --
--- depends: 0002_record_changes
+-- depends: 0003_grant_roles
 
 SET LOCAL lock_timeout = '200ms';
 

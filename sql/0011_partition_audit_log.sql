@@ -18,9 +18,11 @@
 -- Rollback: lossless; the rows of later partitions are copied back into the first, under
 --     a lock that stops readers and writers while it copies, and ids go on.
 --
+-- squawk-ignore-file renaming-table, renaming-object
 -- depends: 0010_validate_audit_log_bound
 
 SET LOCAL lock_timeout = '200ms';
+SET LOCAL ROLE docmeta_owner;
 
 LOCK TABLE docmeta.audit_log IN ACCESS EXCLUSIVE MODE;
 
@@ -103,7 +105,7 @@ DECLARE
     );
 BEGIN
     FOR held IN
-        SELECT privilege_type || coalesce(format(' (%I)', attname), '') AS privilege,
+        SELECT privilege_type || coalesce(' (' || quote_ident(attname) || ')', '') AS privilege,
             CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
                 AS grantee,
             CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS may_grant
@@ -401,3 +403,8 @@ COMMENT ON FUNCTION docmeta.drop_audit_log_months(interval) IS
     'Drops the partitions of docmeta.audit_log that ended longer than keep ago, and '
     'returns their names. The one way to remove an entry. Readers and writers wait for '
     'as long as rows of the catalog take to write.';
+
+GRANT EXECUTE
+    ON FUNCTION docmeta.make_audit_log_months(integer),
+        docmeta.drop_audit_log_months(interval)
+    TO docmeta_retention;
