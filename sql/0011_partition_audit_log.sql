@@ -238,7 +238,8 @@ DECLARE
     open_since   timestamptz;
     closed_at    timestamptz;
     is_validated boolean;
-    partition_name text;
+    stray        timestamptz;
+    new_name     text;
     index_name   text;
 BEGIN
     IF ahead IS NULL OR ahead NOT BETWEEN 1 AND 120 THEN
@@ -277,23 +278,28 @@ BEGIN
         WHERE conrelid = format('docmeta.%I', open_table)::regclass
             AND conname = 'audit_log_end_check';
 
-        -- An end that comes too near is put off: when it came, appends would fail.
-        IF closed_at < clock_timestamp() + interval '14 days' AND NOT is_validated THEN
+        -- Entries beyond its end (a clock was wrong) it could never be without. And an end
+        -- that comes near before it was shown to hold is put off: when it came, appends
+        -- would fail.
+        EXECUTE format(
+            'SELECT min(occurred_at) FROM docmeta.%I '
+            'WHERE occurred_at < %L OR occurred_at >= %L',
+            open_table, open_since, coalesce(closed_at, horizon)) INTO stray;
+        IF NOT is_validated
+            AND (stray IS NOT NULL OR closed_at < clock_timestamp() + interval '14 days')
+        THEN
             EXECUTE format('ALTER TABLE docmeta.%I DROP CONSTRAINT audit_log_end_check',
                 open_table);
             closed_at := NULL;
         END IF;
 
-        IF closed_at IS NULL THEN
-            IF open_table = 'audit_log_default' AND EXISTS (
-                SELECT FROM docmeta.audit_log_default
-                WHERE occurred_at < last_end OR occurred_at >= horizon
-            ) THEN
-                RAISE EXCEPTION 'audit_log_default holds entries before % or from % on',
-                    last_end, horizon
-                    USING DETAIL = 'It cannot become the partition between these.',
-                        HINT = 'Was a clock wrong? As a superuser, move them away.';
-            END IF;
+        IF stray IS NOT NULL THEN
+            RAISE WARNING 'docmeta.% cannot be given an end: it has an entry of %',
+                open_table, stray
+                USING DETAIL = 'All that is written goes there, and no month is made.',
+                    HINT = 'Was a clock wrong? A superuser must mend that entry.';
+            RETURN;
+        ELSIF closed_at IS NULL THEN
             EXECUTE format(
                 'ALTER TABLE docmeta.%I ADD CONSTRAINT audit_log_end_check '
                 'CHECK (occurred_at >= %L AND occurred_at < %L) NOT VALID',
@@ -318,22 +324,22 @@ BEGIN
         EXECUTE format('ALTER TABLE docmeta.audit_log DETACH PARTITION docmeta.%I',
             open_table);
         IF open_table = 'audit_log_default' THEN
-            partition_name := 'audit_log_from_' || to_char(open_since, 'YYYY_MM');
+            new_name := 'audit_log_from_' || to_char(open_since, 'YYYY_MM');
             EXECUTE format(
-                'ALTER TABLE docmeta.audit_log_default RENAME TO %I', partition_name);
+                'ALTER TABLE docmeta.audit_log_default RENAME TO %I', new_name);
             EXECUTE format(
                 'ALTER TRIGGER audit_log_default_append_only ON docmeta.%I '
-                'RENAME TO %I', partition_name, partition_name || '_append_only');
-            EXECUTE format('COMMENT ON TABLE docmeta.%I IS %L', partition_name,
+                'RENAME TO %I', new_name, new_name || '_append_only');
+            EXECUTE format('COMMENT ON TABLE docmeta.%I IS %L', new_name,
                 'Partition of docmeta.audit_log: months that lacked once.');
             FOR index_name IN
                 SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-                WHERE indrelid = format('docmeta.%I', partition_name)::regclass
+                WHERE indrelid = format('docmeta.%I', new_name)::regclass
             LOOP
                 EXECUTE format('ALTER INDEX docmeta.%I RENAME TO %I', index_name,
-                    replace(index_name, 'audit_log_default', partition_name));
+                    replace(index_name, 'audit_log_default', new_name));
             END LOOP;
-            open_table := partition_name;
+            open_table := new_name;
         END IF;
         EXECUTE format(
             'ALTER TABLE docmeta.audit_log ATTACH PARTITION docmeta.%I '
@@ -358,18 +364,18 @@ BEGIN
     -- nearly so.
     last_end := greatest(last_end, this_month);
     WHILE last_end < horizon LOOP
-        partition_name := 'audit_log_' || to_char(last_end, 'YYYY_MM');
+        new_name := 'audit_log_' || to_char(last_end, 'YYYY_MM');
         EXECUTE format(
             'CREATE TABLE docmeta.%I '
             '(LIKE docmeta.audit_log '
-            'INCLUDING ALL EXCLUDING IDENTITY EXCLUDING COMMENTS)', partition_name);
+            'INCLUDING ALL EXCLUDING IDENTITY EXCLUDING COMMENTS)', new_name);
         PERFORM docmeta.guard_audit_log_partition(
-            partition_name, to_char(last_end, 'YYYY-MM') || ', by UTC');
+            new_name, to_char(last_end, 'YYYY-MM') || ', by UTC');
         EXECUTE format(
             'ALTER TABLE docmeta.audit_log ATTACH PARTITION docmeta.%I '
             'FOR VALUES FROM (%L) TO (%L)',
-            partition_name, last_end, last_end + interval '1 month');
-        RETURN NEXT partition_name || ' is made';
+            new_name, last_end, last_end + interval '1 month');
+        RETURN NEXT new_name || ' is made';
         last_end := last_end + interval '1 month';
     END LOOP;
 END
@@ -400,8 +406,12 @@ BEGIN
     END IF;
 
     FOR past IN
-        SELECT partition_name FROM docmeta.audit_log_partitions()
-        WHERE ends_at <= clock_timestamp() - keep
+        SELECT partition_name FROM (
+            SELECT partition_name, ends_at, max(ends_at) OVER () AS last_end
+            FROM docmeta.audit_log_partitions()
+        ) AS every
+        WHERE ends_at <= clock_timestamp() - keep AND ends_at < last_end
+        ORDER BY ends_at
     LOOP
         EXECUTE format('DROP TABLE docmeta.%I', past);
         RETURN NEXT past;
@@ -410,9 +420,9 @@ END
 $retain$;
 REVOKE ALL ON FUNCTION docmeta.drop_audit_log_months(interval) FROM PUBLIC;
 COMMENT ON FUNCTION docmeta.drop_audit_log_months(interval) IS
-    'Drops the partitions of docmeta.audit_log that ended longer than keep ago, and '
-    'returns their names. The one way to remove an entry. Readers and writers wait for '
-    'as long as rows of the catalog take to write.';
+    'Drops the partitions of docmeta.audit_log that ended longer than keep ago, but '
+    'never the last, and returns their names. There is no other way to remove an entry. '
+    'Readers and writers wait for as long as rows of the catalog take to write.';
 
 GRANT EXECUTE
     ON FUNCTION docmeta.make_audit_log_months(integer),
