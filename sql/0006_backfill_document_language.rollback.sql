@@ -42,8 +42,7 @@ BEGIN
 
         LOOP
             batch_began := clock_timestamp();
-            PERFORM set_config('role', 'docmeta_owner', true),
-                set_config('lock_timeout', '200ms', true),
+            PERFORM set_config('lock_timeout', '200ms', true),
                 set_config('docmeta.backfill', 'on', true),
                 set_config('docmeta.actor', '0006_backfill_document_language', true);
 

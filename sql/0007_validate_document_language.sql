@@ -11,6 +11,4 @@
 
 SET LOCAL lock_timeout = '200ms';
 
-SET LOCAL ROLE docmeta_owner;
-
 ALTER TABLE docmeta.documents VALIDATE CONSTRAINT documents_language_not_null_check;

@@ -17,8 +17,6 @@
 
 SET LOCAL lock_timeout = '200ms';
 
-SET LOCAL ROLE docmeta_owner;
-
 ALTER TABLE docmeta.documents ALTER COLUMN language SET NOT NULL;
 
 DROP TRIGGER documents_fill_language ON docmeta.documents;

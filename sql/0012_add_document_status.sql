@@ -13,8 +13,6 @@
 
 SET LOCAL lock_timeout = '200ms';
 
-SET LOCAL ROLE docmeta_owner;
-
 ALTER TABLE docmeta.documents
     ADD CONSTRAINT documents_status_known_or_needs_review_check
         CHECK (status IN
