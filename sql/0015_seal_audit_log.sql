@@ -19,7 +19,7 @@
 --     them back. What is written in between is sealed then; what retention drops in
 --     between will be found missing.
 --
--- depends: 0011_partition_audit_log
+-- depends: 0013_validate_document_status
 
 SET LOCAL lock_timeout = '200ms';
 SET LOCAL ROLE docmeta_owner;
