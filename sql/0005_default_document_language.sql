@@ -4,14 +4,15 @@
 -- Why: language is to be NOT NULL, on a big table, with writers at work. In four steps:
 --     no new null comes (here), the old ones are filled (0006), a check is validated
 --     (0007), and it proves NOT NULL without a scan (0008). The obvious way, one UPDATE
---     and SET NOT NULL, reads the table under ACCESS EXCLUSIVE, and fails if a null came
---     in meanwhile.
+--     and SET NOT NULL, reads the table under ACCESS EXCLUSIVE, and fails if a null
+--     came in meanwhile.
 --     NOT VALID spares the old rows the scan, not the check: any UPDATE of a document
---     whose language is still null would fail for its writer, who never named the column.
---     So a trigger fills the null before the check looks. It is called for nulls alone,
---     costs other writes one comparison, and lets clients that send NULL go on until 0008.
--- Locks: docmeta.documents ACCESS EXCLUSIVE, for changes of the catalog alone: a default
---     for rows to come, a check that reads no row, a trigger.
+--     whose language is still null would fail for its writer, who never named the
+--     column. So a trigger fills the null before the check looks. It is called for
+--     nulls alone, costs other writes one comparison, and lets clients that send NULL
+--     go on until 0008.
+-- Locks: docmeta.documents ACCESS EXCLUSIVE, for changes of the catalog alone: a
+--     default for rows to come, a check that reads no row, a trigger.
 -- Rollback: lossless; documents that the trigger filled are null again unless their
 --     language was set since, and language_backfill is parked in docmeta_parked.
 --

@@ -1,6 +1,6 @@
--- Makes null again what the backfill has filled, in the same batches and as gently; what
--- has got a language since keeps it, and stays in language_backfill. Can be run again
--- wherever it was cut off.
+-- Makes null again what the backfill has filled, in the same batches and as gently;
+-- what has got a language since keeps it, and stays in language_backfill. Can be run
+-- again wherever it was cut off.
 --
 -- The check of 0005 would refuse the nulls. It goes for this while, and comes back NOT
 -- VALID, as it was; the trigger of 0005 fills what writers send all the time.
@@ -79,7 +79,8 @@ BEGIN
             GET DIAGNOSTICS batch_emptied = ROW_COUNT;
 
             SELECT count(*) INTO batch_locked FROM docmeta.language_backfill b
-            JOIN docmeta.documents d ON d.tenant_id = b.tenant_id AND d.id = b.document_id
+            JOIN docmeta.documents d
+                ON d.tenant_id = b.tenant_id AND d.id = b.document_id
             WHERE (b.tenant_id, b.document_id) > (batch_after[1], batch_after[2])
                 AND (b.tenant_id, b.document_id) <= (batch_until[1], batch_until[2])
                 AND NOT b.by_writer AND d.language = 'und';

@@ -26,7 +26,7 @@ def assert_same(before: list[str], after: list[str], order: str) -> None:
     assert not difference, "\n".join([order, *difference])
 
 
-# What a rollback takes out of use, it gives another value; the next apply gives the former one back.
+# To what a rollback takes out of use it gives another value, and the next apply the former one.
 OTHERWISE = {"documents": {"language", "status"}}
 
 
