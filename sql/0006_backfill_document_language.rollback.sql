@@ -5,7 +5,7 @@
 -- The check of 0005 would refuse the nulls. It goes for this while, and comes back NOT
 -- VALID, as it was; the trigger of 0005 fills what writers send all the time.
 
-DO $check$
+DO $relax$
 BEGIN
     PERFORM set_config('lock_timeout', '200ms', true);
     IF EXISTS (
@@ -17,7 +17,7 @@ BEGIN
             DROP CONSTRAINT documents_language_not_null_check;
     END IF;
 END
-$check$;
+$relax$;
 
 DO $backfill$
 DECLARE
@@ -118,7 +118,7 @@ BEGIN
 END
 $backfill$;
 
-DO $check$
+DO $refuse$
 BEGIN
     PERFORM set_config('lock_timeout', '200ms', true);
     IF NOT EXISTS (
@@ -131,4 +131,4 @@ BEGIN
                 CHECK (language IS NOT NULL) NOT VALID;
     END IF;
 END
-$check$;
+$refuse$;

@@ -1,10 +1,10 @@
 -- Every document has a language: und where it was null.
 --
 -- Why: one UPDATE of the whole table keeps every row that it has met locked until its
---     end, holds VACUUM back as long, and after a failure does all again. This walks the
---     primary key, tenant by tenant, 500 keys at a time, commits each batch (5,000
---     stalled writers for 0.9 s), and rests as long as the batch took. Cut off anywhere,
---     it is run again, and passes over what is filled.
+--     end, holds VACUUM back as long, and after a failure does all again. This walks
+--     the primary key, tenant by tenant, 500 keys at a time, commits each batch (5,000
+--     stalled writers for 0.9 s), and rests as long as the batch took. Cut off
+--     anywhere, it is run again, and passes over what is filled.
 --     A document that somebody else has locked is passed over, not waited for; further
 --     passes, from the first of these to the last, go on until none is left. FOR NO KEY
 --     UPDATE, for it is no hindrance that a new tag or error points to the document.
