@@ -129,7 +129,8 @@ class Database:
 
     def backend(self, **settings: str) -> PgproofBackend:
         """Return the runner's backend on this database; `settings` are those of yoyo.ini."""
-        target = database.Database(self.parameters, "a test")
+        options = {"options": self.environment["PGOPTIONS"]}
+        target = database.Database({**self.parameters, **options}, "a test")
         return runner.open_backend(target, {"wait": "5s"}, settings)
 
     def up(self, backend: PgproofBackend, to: str) -> None:
