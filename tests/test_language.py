@@ -16,16 +16,6 @@ from psycopg2 import errors
 from database import IDS, SQL, Database
 
 BEFORE, DEFAULT, BACKFILL, VALIDATE, REQUIRE = IDS[3:8]
-# Documents without a language, of two tenants, among others that have one.
-OLD = """
-    INSERT INTO docmeta.hash_index (tenant_id, sha256, size_bytes)
-        VALUES (1, sha256('a'), 1), (2, sha256('a'), 1);
-    INSERT INTO docmeta.documents
-        (tenant_id, content_sha256, filename, language, updated_at, updated_by, row_version)
-        SELECT 1 + n %% 2, sha256('a'), n, CASE WHEN n %% 5 = 0 THEN 'de' END,
-            '2020-01-01', 'ada', 3
-        FROM generate_series(1, %s) n;
-"""
 NULLS = "SELECT tenant_id, id FROM docmeta.documents WHERE language IS NULL ORDER BY 1, 2"
 REMEMBERED = "SELECT tenant_id, document_id FROM docmeta.language_backfill"
 ALL_BUT_LANGUAGE = "SELECT (to_jsonb(d) - 'language')::text FROM docmeta.documents d ORDER BY 1"
@@ -45,11 +35,25 @@ def at(db: Database, migration: str) -> None:
             db.up(backend, migration)
 
 
+def put_documents(
+    db: Database, number: int, language: str = "CASE WHEN n % 5 = 0 THEN 'de' END"
+) -> None:
+    """Put in documents of two tenants, written long ago; without a language, but for some."""
+    db.query(f"""
+        INSERT INTO docmeta.hash_index (tenant_id, sha256, size_bytes)
+            VALUES (1, sha256('a'), 1), (2, sha256('a'), 1);
+        INSERT INTO docmeta.documents
+            (tenant_id, content_sha256, filename, language, updated_at, updated_by, row_version)
+            SELECT 1 + n % 2, sha256('a'), n, {language}, '2020-01-01', 'ada', 3
+            FROM generate_series(1, {number}) n;
+    """)
+
+
 @pytest.fixture
 def old(db: Database) -> Database:
     """A database as it was before 0005, with 3,000 documents."""
     at(db, BEFORE)
-    db.query(OLD, [3000])
+    put_documents(db, 3000)
     return db
 
 

@@ -76,10 +76,10 @@ def test_writers_go_on_while_it_is_built_and_a_cut_is_mended(db: Database) -> No
     old.cursor().execute(
         "UPDATE docmeta.documents SET title = 'old' WHERE filename = 'invoice.txt'"
     )
-    building = "SELECT 1 FROM pg_stat_progress_create_index WHERE datname = current_database()"
 
     def waits_for_the_old_one() -> bool:
-        return bool(db.query(f"{building} AND lockers_total > lockers_done"))
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'virtualxid'"
+        return bool(db.query(f"{waiting} AND datname = current_database()"))
 
     assert cut_off(db, "up", "--to", SEARCH, when=waits_for_the_old_one)
     is_valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'docmeta.{}'::regclass"

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
@@ -10,22 +10,21 @@ from psycopg2 import errors
 
 from database import IDS, SQL, Database
 from pgproof import statements
-from test_language import OLD, at, cut_off, migrating, wait_until
+from test_language import at, cut_off, migrating, put_documents, wait_until
 
 ADD, VALIDATE = (id_ for id_ in IDS if id_.endswith("_document_status"))
 BEFORE = IDS[IDS.index(ADD) - 1]
 WAITING = "SELECT id FROM docmeta.documents WHERE status = 'needs_review' ORDER BY id"
 PARKED = "SELECT document_id FROM docmeta_parked.document_status ORDER BY 1"
 REST = "SELECT (to_jsonb(d) - 'status')::text FROM docmeta.documents d ORDER BY 1"
-REVIEW = "UPDATE docmeta.documents SET status = 'needs_review' WHERE id % 2 = 0 AND id <= %s"
 
 
 @pytest.fixture
-def waiting(db: Database) -> Iterator[Database]:
+def waiting(db: Database) -> Database:
     """A database where 0013 is the last, with 2,400 documents, every other in needs_review."""
     at(db, VALIDATE)
-    db.query(OLD.replace("CASE WHEN n %% 5 = 0 THEN 'de' END", "'de'"), [2400])
-    db.query(REVIEW, [2400])
+    put_documents(db, 2400, "'de'")
+    db.query("UPDATE docmeta.documents SET status = 'needs_review' WHERE id % 2 = 0")
     return db
 
 
@@ -37,7 +36,7 @@ def test_the_status_can_be_written_once_its_check_is_valid(db: Database) -> None
     """And what is refused is refused by the name that it always had."""
     made = "INSERT INTO docmeta.documents (content_sha256, filename, status) VALUES "
     at(db, BEFORE)
-    db.query(OLD, [1])
+    put_documents(db, 1, "'de'")
     for migration, known in ((BEFORE, False), (ADD, False), (VALIDATE, True), (ADD, False)):
         at(db, migration)
         for status in ("lost", *([] if known else ["needs_review"])):
@@ -52,7 +51,7 @@ def test_the_status_can_be_written_once_its_check_is_valid(db: Database) -> None
 def test_a_valid_check_stands_after_every_statement(db: Database) -> None:
     """Forward and back, one statement after the other."""
     at(db, BEFORE)
-    db.query(OLD, [1])
+    put_documents(db, 1, "'de'")
     for name in (f"{ADD}", f"{VALIDATE}", f"{VALIDATE}.rollback", f"{ADD}.rollback"):
         text = (SQL / f"{name}.sql").read_text(encoding="utf-8")
         for statement in statements.split(text):
@@ -146,16 +145,27 @@ def test_killed_anywhere_and_run_again_it_ends_right(waiting: Database) -> None:
 
 
 def test_a_locked_document_is_passed_over_and_met_again(waiting: Database) -> None:
-    """Down and up."""
+    """On the way down before the check comes, on the way up after the exchange."""
     holder = waiting.connect()
     holder.autocommit = False
-    for words, others in ((("down",), 1), (("up", "--to", VALIDATE), 1199)):
-        holder.cursor().execute("SELECT 1 FROM docmeta.documents WHERE id = 8 FOR UPDATE")
-        with migrating(waiting, *words) as process:
-            assert wait_until(lambda n=others: len(waiting.query(WAITING)) == n, process)  # type: ignore[misc]
-            holder.rollback()
-            assert process.wait(60) == 0
-        assert len(waiting.query(WAITING)) == (0 if others == 1 else 1200)
+    lock = "SELECT 1 FROM docmeta.documents WHERE id = 8 FOR UPDATE"
+    holder.cursor().execute(lock)
+    with migrating(waiting, "down") as process:
+        assert wait_until(lambda: waiting.query(WAITING) == [(8,)], process)
+        holder.rollback()
+        assert process.wait(60) == 0
+    assert waiting.query(WAITING) == []
+    *exchange, restore = statements.split((SQL / f"{VALIDATE}.sql").read_text(encoding="utf-8"))
+    for statement in exchange:
+        waiting.query(statement.text)
+    holder.cursor().execute(lock)
+    with ThreadPoolExecutor() as pool:
+        restored = pool.submit(waiting.connect().cursor().execute, restore.text)
+        while len(waiting.query(WAITING)) < 1199:
+            assert not restored.done()
+        holder.rollback()
+        restored.result(60)
+    assert len(waiting.query(WAITING)) == 1200
 
 
 def test_who_writes_other_columns_meets_no_error(waiting: Database) -> None:
