@@ -1,19 +1,15 @@
 """Laws of 0005 to 0008: language becomes NOT NULL under writers, and back, and no null is lost."""
 
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import psycopg2
 import pytest
 from psycopg2 import errors
 
 from database import IDS, SQL, Database
+from running import at, cut_off, migrating, wait_until
 
 BEFORE, DEFAULT, BACKFILL, VALIDATE, REQUIRE = IDS[3:8]
 NULLS = "SELECT tenant_id, id FROM docmeta.documents WHERE language IS NULL ORDER BY 1, 2"
@@ -23,16 +19,6 @@ BATCHES = """
     SELECT count(*) FROM docmeta.audit_log WHERE actor = '0006_backfill_document_language'
     GROUP BY transaction_id
 """
-
-
-def at(db: Database, migration: str) -> None:
-    """Bring a database to where a migration is the last, up or down."""
-    with db.backend() as backend:
-        applied = backend.records() if db.value("SELECT to_regclass('_yoyo_log')") else ()
-        if migration in applied:
-            db.down(backend, migration)
-        else:
-            db.up(backend, migration)
 
 
 def put_documents(
@@ -55,43 +41,6 @@ def old(db: Database) -> Database:
     at(db, BEFORE)
     put_documents(db, 3000)
     return db
-
-
-@contextmanager
-def migrating(db: Database, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `migrate` as a process beside the test; it is gone at the end."""
-    command = [sys.executable, "-m", "pgproof", *words, "--sql", str(SQL)]
-    with subprocess.Popen(
-        command, env=db.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_until(true: Callable[[], object], process: subprocess.Popen[str]) -> bool:
-    """Wait until something holds; return False if the process ended before."""
-    deadline = time.monotonic() + 60
-    while not true():
-        if process.poll() is not None:
-            return False
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    return True
-
-
-def cut_off(db: Database, *words: str, when: Callable[[], object]) -> bool:
-    """Run `migrate`, and kill it and its session on the server once `when` holds."""
-    with migrating(db, *words) as process:
-        if not wait_until(when, process):
-            return False
-        process.send_signal(signal.SIGKILL)
-    db.query("""
-        SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-        WHERE application_name = 'migrate' AND datname = current_database()
-    """)
-    return True
 
 
 # The steps --------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from psycopg2 import errors
 
 from database import IDS, SQL, Database
 from pgproof import statements
-from test_language import at, cut_off, migrating, put_documents, wait_until
+from running import at, cut_off, migrating, wait_until
+from test_language import put_documents
 
 ADD, VALIDATE = (id_ for id_ in IDS if id_.endswith("_document_status"))
 BEFORE = IDS[IDS.index(ADD) - 1]
