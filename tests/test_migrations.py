@@ -177,7 +177,7 @@ def test_what_an_older_release_left_in_the_middle_is_ended(
     holder.cursor().execute("SELECT 1 FROM docmeta.documents WHERE id = %s FOR UPDATE", first)
     assert cut_off(filled, "up", folder=tmp_path, when=lambda: filled.query(nulls) == [first])
     holder.rollback()
-    assert "half done" in MIGRATE.down(filled, code=1).stderr
+    assert "was interrupted half-way up" in MIGRATE.down(filled, code=1).stderr
     MIGRATE.up(filled)
     last = (EXPECTED / f"{IDS[-1]}.txt").read_text(encoding="utf-8").splitlines()
     assert_same(last, read_catalog(filled), "sql/ does not go on from there")
