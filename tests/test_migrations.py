@@ -10,6 +10,7 @@ import pytest
 
 from database import IDS, MIGRATE, MIGRATIONS, ROOT, SAFE_YOYO, SQL, TABLES, YOYO, Database, Runner
 from pgproof import catalog
+from running import at, cut_off
 
 PARKED = "docmeta_parked"
 EXPECTED = ROOT / "tests" / "expected"
@@ -157,6 +158,32 @@ def test_from_any_expected_catalog_to_any_other(
             kept.pop("sequences", None)  # what is undone is logged, too
             assert_kept(rows.setdefault(there, kept), kept)
             here = there
+
+
+def test_what_an_older_release_left_in_the_middle_is_ended(
+    filled: Database, tmp_path: Path
+) -> None:
+    """Its last file, a backfill, was cut off at a document that somebody had locked."""
+    backfill = next(id_ for id_ in IDS if "backfill" in id_)
+    for path in MIGRATIONS[: IDS.index(backfill) + 1]:
+        for half in (path, path.with_suffix(".rollback.sql")):
+            (tmp_path / half.name).write_bytes(half.read_bytes())
+    at(filled, IDS[IDS.index(backfill) - 1])
+    nulls = "SELECT id FROM docmeta.documents WHERE language IS NULL ORDER BY id"
+    rows, (first, *others) = filled.rows(), filled.query(nulls)
+    assert others, "no other document to fill: this run shows nothing"
+    holder = filled.connect()
+    holder.autocommit = False
+    holder.cursor().execute("SELECT 1 FROM docmeta.documents WHERE id = %s FOR UPDATE", first)
+    assert cut_off(filled, "up", folder=tmp_path, when=lambda: filled.query(nulls) == [first])
+    holder.rollback()
+    assert "was interrupted half-way up" in MIGRATE.down(filled, code=1).stderr
+    MIGRATE.up(filled)
+    last = (EXPECTED / f"{IDS[-1]}.txt").read_text(encoding="utf-8").splitlines()
+    assert_same(last, read_catalog(filled), "sql/ does not go on from there")
+    assert filled.query(nulls) == []
+    at(filled, IDS[IDS.index(backfill) - 1])
+    assert_kept(rows, filled.rows())
 
 
 def test_the_sample_rows_leave_nothing_out(filled: Database) -> None:
