@@ -294,6 +294,7 @@ BEGIN
                     FROM docmeta.audit_log AS entry
                     WHERE entry.tenant_id = tenant
                         AND entry.id > since AND entry.id <= through
+                    OFFSET 0 -- or the hash would be computed once for each use
                 ) AS hashed
                 GROUP BY hashed.month ORDER BY hashed.month
             LOOP
