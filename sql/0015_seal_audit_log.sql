@@ -241,7 +241,7 @@ BEGIN
         WHERE relation IN (SELECT relid FROM pg_partition_tree('docmeta.audit_log'))
             AND database =
                 (SELECT oid FROM pg_database WHERE datname = current_database())
-            AND mode = 'RowExclusiveLock' AND granted
+            AND pg_locks.mode = 'RowExclusiveLock' AND granted
             AND pid IS DISTINCT FROM pg_backend_pid()
     );
     LOOP
@@ -252,7 +252,7 @@ BEGIN
                 AND relation IN (
                     SELECT relid FROM pg_partition_tree('docmeta.audit_log')
                 )
-                AND mode = 'RowExclusiveLock' AND granted
+                AND pg_locks.mode = 'RowExclusiveLock' AND granted
         );
         EXIT WHEN waiting IS NULL;
         IF clock_timestamp() > give_up THEN
@@ -294,6 +294,7 @@ BEGIN
                     FROM docmeta.audit_log AS entry
                     WHERE entry.tenant_id = tenant
                         AND entry.id > since AND entry.id <= through
+                    OFFSET 0 -- or the hash would be computed once for each use
                 ) AS hashed
                 GROUP BY hashed.month ORDER BY hashed.month
             LOOP

@@ -155,6 +155,17 @@ def test_writers_go_on_while_it_is_partitioned_and_put_together(before: Database
     assert writers.longest < 3
 
 
+def test_writers_go_on_while_their_month_is_put_together(parted: Database) -> None:
+    """The first partition is gone, and what they write lies in a month."""
+    parted.query("DROP TABLE docmeta.audit_log_first")
+    make_all(parted, 1)
+    assert partitions(parted) == [month(0), month(1), "default"]
+    with Writers(parted) as writers:
+        migrate(parted, "down", "--to", BEFORE, "--yes")
+        migrate(parted, "up", "--to", PARTITIONED)
+    writers.judge(parted)
+
+
 def entries_read(db: Database) -> int:
     """Return how many rows of the old table were read one after another so far."""
     db.query("SELECT pg_stat_force_next_flush()")
@@ -497,3 +508,28 @@ def test_the_rollback_keeps_every_entry_though_the_first_partition_is_gone(
     assert len(entries) == len(ids) == 5
     assert db.value(APPEND, ["now"]) > ids[-1]
     assert "no drift" in migrate(db, "drift")
+
+
+def test_all_the_way_down_and_up_with_months_in_use(docs: Database) -> None:
+    """Past every later migration, which must do with partitions that no file made."""
+    docs.query("DROP TABLE docmeta.audit_log_first")
+    make_all(docs, 1)
+    for when in ("now", start(1), "2400-01-01", "2020-01-01"):
+        docs.query(APPEND, [when])
+    text = "SELECT to_jsonb(a)::text FROM docmeta.audit_log a ORDER BY id"
+    entries = docs.query(text)
+    migrate(docs, "down", "--all", "--yes")
+    migrate(docs, "up")
+    assert docs.query(text) == entries
+    assert partitions(docs) == ["default", "first"]
+    assert docs.value("SELECT to_regnamespace('docmeta_parked')") is None
+
+
+def test_months_are_no_drift_and_all_else_is(docs: Database) -> None:
+    make_all(docs, 1)
+    make_all(docs, 2)
+    assert "no drift" in migrate(docs, "drift")
+    docs.query("DROP TABLE docmeta.audit_log_first")
+    assert "no drift" in migrate(docs, "drift")
+    docs.query("ALTER TABLE docmeta.audit_log ADD extra text")
+    assert "docmeta.audit_log.extra" in migrate(docs, "drift", code=1)

@@ -35,7 +35,8 @@ ENTRY = """
 
 
 def append(db: Database, number: int, tenant: int = 1, at: str = "2026-03-30 12:00+00") -> None:
-    db.query(ENTRY, {"tenant": tenant, "at": at, "number": number})
+    values = {"tenant": tenant, "at": at, "number": number}
+    db.connect().cursor().execute(ENTRY, values)
 
 
 def seal(db: Database) -> list[tuple[Any, ...]]:
@@ -228,7 +229,7 @@ def test_a_thousand_tamperings_are_found_and_none_besides(part: int, log: Databa
     cursor = free_of_rules(log).cursor()
     told: Counter[str] = Counter()
     for number in range(250):
-        statement, allowed = tampering(dice, entries)  # type: ignore[arg-type]
+        statement, allowed = tampering(dice, entries)
         cursor.execute("SAVEPOINT before")
         cursor.execute(statement)
         assert cursor.rowcount in (1, 2), statement
@@ -485,6 +486,58 @@ def test_an_auditor_verifies_and_retention_seals(log: Database) -> None:
             as_role(log, role).execute("DELETE FROM docmeta.audit_log_seals")
         with pytest.raises(InsufficientPrivilege):
             as_role(log, role).execute("INSERT INTO docmeta.audit_log_seals DEFAULT VALUES")
+
+
+def test_an_auditor_sees_what_befell_his_tenant_alone(log: Database) -> None:
+    for table in ("audit_log", "audit_log_first"):
+        log.query(f"ALTER TABLE docmeta.{table} DISABLE TRIGGER ALL")
+    log.query("DELETE FROM docmeta.audit_log WHERE tenant_id = 2 AND id = 20")
+    verifying = "SELECT tenant_id, finding, entry_id FROM docmeta.verify_audit_log()"
+    for tenant, found in ((1, []), (2, [(2, "removed", 20)]), (3, [])):
+        auditor = as_role(log, "auditor", tenant)
+        auditor.execute(verifying)
+        assert auditor.fetchall() == found
+        auditor.execute("SELECT DISTINCT tenant_id FROM docmeta.audit_log_seals")
+        assert auditor.fetchall() == [(tenant,)] * (tenant < 3)
+    auditor.execute("RESET docmeta.tenant_id")
+    with pytest.raises(psycopg2.Error, match=r"docmeta\.tenant_id is not set"):
+        auditor.execute(verifying)
+
+
+def test_a_hostile_search_path_runs_nothing_of_its_own(log: Database) -> None:
+    """Neither a function, nor an operator or a type that the caller has made."""
+    log.query(
+        "CREATE ROLE seal_hostile LOGIN; GRANT docmeta_retention, docmeta_auditor TO seal_hostile"
+    )
+    try:
+        log.query("CREATE SCHEMA hostile AUTHORIZATION seal_hostile")
+        session = log.connect(user="seal_hostile", options="-c docmeta.tenant_id=1").cursor()
+        for schema in ("hostile", "pg_temp"):
+            for name, arguments, returns in (
+                ("sha256", "bytea", "bytea"),
+                ("int8send", "bigint", "bytea"),
+                ("clock_timestamp", "", "timestamptz"),
+                ("date_trunc", "text, timestamptz, text", "timestamptz"),
+                ("format", "text, VARIADIC text[]", "text"),
+                ("pg_sleep", "double precision", "void"),
+                ("max", "bigint", "bigint"),
+            ):
+                session.execute(
+                    f"CREATE FUNCTION {schema}.{name}({arguments}) RETURNS {returns} "
+                    "LANGUAGE plpgsql AS $$ BEGIN RAISE 'hostile'; END $$"
+                )
+            session.execute(f"CREATE DOMAIN {schema}.text AS pg_catalog.text CHECK (false)")
+        session.execute("CREATE TEMP TABLE audit_log_seals (); CREATE TEMP TABLE pg_locks ()")
+        session.execute("SET search_path = pg_temp, hostile, pg_catalog")
+        session.execute("SELECT * FROM docmeta.seal_audit_log()")
+        assert len(session.fetchall()) == 1
+        session.execute("SELECT * FROM docmeta.verify_audit_log()")
+        assert session.fetchall() == []
+        for _ in range(4):
+            session.execute("SELECT * FROM docmeta.make_audit_log_months(1)")
+        session.execute("SELECT * FROM docmeta.drop_audit_log_months('1 month')")
+    finally:
+        log.query("DROP OWNED BY seal_hostile CASCADE; DROP ROLE seal_hostile")
 
 
 # Retention ------------------------------------------------------------------------------------

@@ -156,7 +156,13 @@ def _planned(arguments: argparse.Namespace, operation: str | None) -> Plan:
     backend = _backend(arguments, project)
     with step(sys.stderr) as show:
         made = plan.make(
-            backend, files, operation, parked=parked, tell=show, on_wait=Progress(sys.stderr)
+            backend,
+            files,
+            operation,
+            parked=parked,
+            partitioned=project.partitioned,
+            tell=show,
+            on_wait=Progress(sys.stderr),
         )
     if arguments.json:
         _put(arguments, report_plan.as_json(made))
