@@ -156,7 +156,13 @@ def _planned(arguments: argparse.Namespace, operation: str | None) -> Plan:
     backend = _backend(arguments, project)
     with step(sys.stderr) as show:
         made = plan.make(
-            backend, files, operation, parked=parked, tell=show, on_wait=Progress(sys.stderr)
+            backend,
+            files,
+            operation,
+            parked=parked,
+            partitioned=project.partitioned,
+            tell=show,
+            on_wait=Progress(sys.stderr),
         )
     if arguments.json:
         _put(arguments, report_plan.as_json(made))
@@ -397,10 +403,15 @@ def _teller(arguments: argparse.Namespace, backend: PgproofBackend) -> Callable[
     progress = backend.connection.on_wait = Progress(sys.stderr)
     words = {"apply": "applied", "rollback": "rolled back"}
 
+    def note(line: str) -> None:
+        progress.clear()
+        _tell(line)
+
     def tell(done: Done) -> None:
         progress.clear()
         _say(arguments, f"{words[done.operation]} {done.id} [{done.seconds * 1000:.1f} ms]")
 
+    backend.notify = note
     return tell
 
 
