@@ -247,7 +247,7 @@ def _prove(arguments: argparse.Namespace) -> int:
     if is_plain:
         print(report_proof.heading(width), flush=True)
     proofs = []
-    with scratch.databases(server) as made, step(sys.stderr) as show:
+    with scratch.databases(server, options=project.options) as made, step(sys.stderr) as show:
         for found in proof.prove(
             made,
             files,
@@ -287,6 +287,7 @@ def _docs(arguments: argparse.Namespace) -> int:
             files,
             samples=Path(arguments.rows) if arguments.rows else project.rows,
             parked=arguments.parked or project.parked,
+            options=project.options,
             show=show,
         )
     if arguments.check:
