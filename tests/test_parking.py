@@ -14,6 +14,11 @@ from database import IDS, MIGRATE, YOYO, Database
 UNFILLED = "INSERT INTO docmeta.hash_index (sha256, size_bytes) VALUES (sha256(%s), 1)"
 
 
+# To where the rows of 0001 are the only ones: what later migrations park is none of these laws.
+TO_THE_FIRST = replace(MIGRATE, all_down=("down", "--to", IDS[0], "--yes", "--sql"))
+DISCARD = "-c docmeta.on_rollback=discard"
+
+
 def park(db: Database) -> None:
     YOYO.down(db)
 
@@ -70,6 +75,7 @@ def test_writers_lose_no_acknowledged_row(attempt: int, docs: Database) -> None:
 
 
 def test_a_rollback_waits_for_no_reader_longer_than_its_lock_timeout(filled: Database) -> None:
+    TO_THE_FIRST.down(filled, PGOPTIONS=DISCARD)
     reader = filled.connect()
     reader.autocommit = False
     reader.cursor().execute("SELECT FROM docmeta.error_log")
@@ -135,12 +141,14 @@ def test_columns_are_matched_by_name(filled: Database) -> None:
         DROP TABLE docmeta_parked.once;
     """)
     restore(filled)
-    assert filled.rows() == rows
+    now = filled.rows()
+    assert {**now, "audit_log": None} == {**rows, "audit_log": None}
+    assert set(rows["audit_log"]) <= set(now["audit_log"])
 
 
 def test_a_policy_hides_no_row_from_the_copy(filled: Database) -> None:
     """The owner is subject to his own forced policy: better an error than one row of two."""
-    replace(MIGRATE, all_down=("down", "--to", IDS[0], "--yes", "--sql")).down(filled)
+    TO_THE_FIRST.down(filled, PGOPTIONS=DISCARD)
     filled.query(
         """
         CREATE ROLE parking_owner LOGIN;
