@@ -122,8 +122,8 @@ def shown(url: str) -> str:
         for pair in parts.query.split("&")
         if unquote(pair.partition("=")[0]) not in ("password", "sslpassword")
     ]
-    netloc = f"{login.partition(':')[0]}{at}{host}"
-    return parts._replace(netloc=netloc, query="&".join(told)).geturl()
+    query = f"?{'&'.join(told)}" if any(told) else ""
+    return f"{parts.scheme}://{login.partition(':')[0]}{at}{host}{parts.path}{query}"
 
 
 def refused(error: Exception) -> UserError:
