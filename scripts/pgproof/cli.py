@@ -114,13 +114,16 @@ def _fleet(arguments: argparse.Namespace) -> int:
         def told(outcome: fleet.Outcome) -> None:
             ended[outcome.state] += 1
             show("")
-            _say(arguments, f"{outcome.state:<12}  {outcome.target:<{width}}  {_course(outcome)}")
-            show(f"{ended.total()} of {len(targets)}, {ended['failed']} failed")
+            course = _course(outcome)
+            _say(arguments, f"{outcome.state:<12}  {outcome.target:<{width}}  {course}".rstrip())
+            failed = f", {ended['failed']} failed" if ended["failed"] else ""
+            show(f"{ended.total()} of {len(targets)}{failed}")
 
         def notify(line: str) -> None:
             show("")
             _tell(line)
 
+        show(f"0 of {len(targets)}")
         found = fleet.up(
             targets,
             fleet.Work(files, to, project.settings, _settings(arguments)),
@@ -148,7 +151,7 @@ def _course(outcome: fleet.Outcome) -> str:
     text = ", ".join(words)
     if outcome.error:
         text += f": {' '.join(outcome.error.split())}"
-    return f"{text} [{outcome.seconds * 1000:.1f} ms]" if outcome.seconds is not None else text
+    return f"{text} [{outcome.seconds:.3f} s]".strip() if outcome.seconds is not None else text
 
 
 def _down(arguments: argparse.Namespace) -> int:
