@@ -250,7 +250,8 @@ def _ending(running: Running) -> Iterator[None]:
     try:
         yield
     finally:
-        for _, process in running.values():
+        for pipe, (_, process) in running.items():
+            pipe.close()  # else it might wait for ever for somebody to listen
             process.terminate()
         for _, process in running.values():
             process.join()
