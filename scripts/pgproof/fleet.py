@@ -172,11 +172,11 @@ def up(
         while running or (waiting and not stopped and not came):
             while waiting and len(running) < jobs and not stopped and not came:
                 target = waiting.popleft()
-                pipe, process = _start(target, work)
+                pipe, process = _start(target, work, running)
                 running[pipe] = (target.line, process)
                 outcomes[target.line] = replace(outcomes[target.line], state="running")
             for _, process in running.values() if came else ():
-                process.terminate()  # again at each look: one may have come too early to be heard
+                process.terminate()
             for pipe, message in _heard(running):
                 line, process = running[pipe]
                 if isinstance(message, Outcome):
@@ -194,11 +194,15 @@ def up(
     return Ended(list(outcomes.values()), came[0] if came else None)
 
 
-def _start(target: Target, work: Work) -> tuple[Connection, ForkProcess]:
+def _start(target: Target, work: Work, running: Running) -> tuple[Connection, ForkProcess]:
     """Start the process of one database; the pipe from it ends when it does."""
     pipe, theirs = _FORK.Pipe(duplex=False)
-    process = _FORK.Process(target=_migrate, args=(target, work, theirs, os.getpid()))
+    ours = (pipe, *running)
+    process = _FORK.Process(target=_migrate, args=(target, work, theirs, ours, os.getpid()))
+    # Held back until the process answers them itself: our handlers, copied, would swallow them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     process.start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     theirs.close()
     return pipe, process
 
@@ -260,10 +264,18 @@ def _ending(running: Running) -> Iterator[None]:
 # In a process of its own ------------------------------------------------------------------------
 
 
-def _migrate(target: Target, work: Work, pipe: Connection, parent: int) -> None:
-    """Migrate one database, and send an Outcome after each migration and at the end."""
+def _migrate(
+    target: Target, work: Work, pipe: Connection, theirs: Sequence[Connection], parent: int
+) -> None:
+    """Migrate one database, and send an Outcome after each migration and at the end.
+
+    `theirs` are the ends that the parent alone should have, and a fork copies.
+    """
+    for end in theirs:
+        end.close()  # else a pipe that nobody reads would not break
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)  # until it is connected, nothing can be half done
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     started = time.monotonic()
     made: list[str] = []
     outcome = Outcome(target.name, target.line, "running")
