@@ -16,8 +16,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -68,6 +68,7 @@ class Ships:
 
     server: Server
     folder: Path
+    begun: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def query(self, name: str, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement in a database, on a connection of its own."""
@@ -125,7 +126,8 @@ class Ships:
         return rows
 
     def begin(self, lines: Sequence[str], *more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        """Begin a run, the first of a group of processes."""
+        process = subprocess.Popen(
             self.words(lines, *more),
             cwd=ROOT,
             text=True,
@@ -134,6 +136,8 @@ class Ships:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        self.begun.append(process)
+        return process
 
     def sessions(self, more: str = "true") -> int:
         """Count the sessions of migrate."""
@@ -160,13 +164,18 @@ def strict_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def ships(strict_server: Server, tmp_path: Path) -> Ships:
+def ships(strict_server: Server, tmp_path: Path) -> Iterator[Ships]:
     folder = tmp_path / "sql"
     folder.mkdir()
     for id_, forward, back in zip(IDS, FORWARD, BACK, strict=True):
         (folder / f"{id_}.sql").write_text(forward)
         (folder / f"{id_}.rollback.sql").write_text(back)
-    return Ships(strict_server, folder)
+    made = Ships(strict_server, folder)
+    yield made
+    for process in made.begun:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 # Two hundred ----------------------------------------------------------------------------------
@@ -304,10 +313,11 @@ def test_a_reader_that_goes_away_stops_the_run(ships: Ships) -> None:
     ships.up(ships.urls(names), "--to", "1", code=0)
     for name in names[2:]:
         ships.query(name, "INSERT INTO public.item VALUES (60)")
+    # Of three, two have more to say than a pipe holds, and one sleeps.
     loud = f"DO $$ BEGIN RAISE NOTICE '%', repeat('x', {1 << 20}); END $$;\n"
     path = ships.folder / "0003_unique.sql"
     path.write_text(path.read_text() + loud)
-    process = ships.begin(ships.urls(names), "--jobs", "2")
+    process = ships.begin(ships.urls(names), "--jobs", "3")
     assert process.stdout
     assert process.stderr
     process.stdout.close()
