@@ -311,7 +311,7 @@ def test_a_role_without_rights_is_told_what_to_grant(db: Database) -> None:
         assert role in message
         assert db.query("SELECT 1 FROM _yoyo_migration") == []
         db.query(f'GRANT CREATE ON DATABASE "{db.dbname}" TO {role}')
-        message = said(db, "up", PGUSER=role)
+        message = migrate(db, "up", code=1, PGUSER=role).stderr
         assert f"GRANT docmeta_owner TO {role}" in message
         db.query(f"GRANT docmeta_owner TO {role}")
         migrate(db, "up", PGUSER=role)

@@ -202,7 +202,9 @@ def test_the_sample_rows_leave_nothing_out(filled: Database) -> None:
     for sequence, (last, _) in filled.sequences().items():
         table = sequence.removesuffix("_id_seq")
         highest, rows = filled.query(f"SELECT max(id), count(*) FROM docmeta.{table}")[0]
-        assert last > highest > rows, sequence
+        assert highest > rows, sequence
+        # The last id of the audit is the server's own.
+        assert last > highest or table == "audit_log", sequence
 
 
 @runners
