@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 
@@ -61,6 +61,17 @@ def read(
     Raises:
         psycopg2.Error: what the server or the connection says, as it is.
     """
+    found = facts(connection, parked=parked, owner=owner)
+    return [line for row in found for line in _lines(*row)]
+
+
+def facts(
+    connection: extensions.connection, *, parked: str | None = None, owner: str | None = None
+) -> list[tuple[str, str | None, bool]]:
+    """What `read` makes its lines of: a subject, its fact (None if the subject says it all).
+
+    The third says whether the fact is a text of several lines.
+    """
     with settled(connection) as cursor:
         query = resources.files(__package__).joinpath("catalog.sql").read_text(encoding="utf-8")
         for name, value in (("parked", parked), ("owner", owner)):
@@ -69,7 +80,7 @@ def read(
         rows: list[tuple[str, str | None, bool]] = cursor.fetchall()
     if connection.server_version < 160000:
         rows = [_worded_as_later(*row) for row in rows]
-    return [line for row in rows for line in _lines(*row)]
+    return rows
 
 
 def difference(
@@ -90,6 +101,25 @@ def same_but_for_column_order(before: Sequence[str], after: Sequence[str]) -> bo
 
 def _without_column_order(lines: Sequence[str]) -> list[str]:
     return [line for line in lines if not line.startswith(COLUMN_ORDER)]
+
+
+def without_partitions(lines: Sequence[str], tables: Collection[str]) -> list[str]:
+    """Return a text of `read` without the partitions of these tables (`schema.table` each).
+
+    Where they are made and dropped while the table is used, which there are is no schema, but data.
+    """
+    ends = tuple(f" partition of: {table}" for table in tables)
+    parts = {
+        line.split(" ")[1] for line in lines if line.startswith("table ") and line.endswith(ends)
+    }
+    return [
+        line
+        for line in lines
+        if not any(
+            word in parts or word.rpartition(".")[0] in parts
+            for word in line.partition(": ")[0].split(" ")
+        )
+    ]
 
 
 @contextmanager

@@ -156,7 +156,13 @@ def _planned(arguments: argparse.Namespace, operation: str | None) -> Plan:
     backend = _backend(arguments, project)
     with step(sys.stderr) as show:
         made = plan.make(
-            backend, files, operation, parked=parked, tell=show, on_wait=Progress(sys.stderr)
+            backend,
+            files,
+            operation,
+            parked=parked,
+            partitioned=project.partitioned,
+            tell=show,
+            on_wait=Progress(sys.stderr),
         )
     if arguments.json:
         _put(arguments, report_plan.as_json(made))
@@ -265,6 +271,34 @@ def _prove(arguments: argparse.Namespace) -> int:
     else:
         _put(arguments, "\n".join(report_proof.details(proofs)))
     return int(any(found.falls_short for found in proofs))
+
+
+def _docs(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from pgproof import docs, migrations
+    from pgproof.progress import step
+
+    project, files = _files(arguments)
+    folder = Path(arguments.to) if arguments.to else project.root / docs.FOLDER
+    with step(sys.stderr) as show:
+        made = docs.make(
+            project.name,
+            files,
+            samples=Path(arguments.rows) if arguments.rows else project.rows,
+            parked=arguments.parked or project.parked,
+            show=show,
+        )
+    if arguments.check:
+        stale = docs.stale(folder, made)
+        for name in stale:
+            print(f"stale: {migrations.shown(folder / name)}")
+        if stale:
+            _tell("Write them anew: migrate docs")
+        return int(bool(stale))
+    for name in docs.write(folder, made):
+        print(f"wrote {migrations.shown(folder / name)}")
+    return 0
 
 
 def _unlock(arguments: argparse.Namespace) -> None:
@@ -434,6 +468,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "repair": _repair,
     "baseline": _baseline,
     "prove": _prove,
+    "docs": _docs,
     "unlock": _unlock,
     "new": _new,
     "server": _server,
