@@ -130,15 +130,12 @@ def test_apply_rollback_apply_restores_catalog_rows_and_sequences(
     assert not filled.query("SELECT 1 FROM pg_namespace WHERE nspname = %s", [PARKED])
 
 
-def test_from_any_expected_catalog_to_any_other(
-    db: Database, filled: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_from_any_expected_catalog_to_any_other(db: Database, filled: Database) -> None:
     """Each `up --to` and `down --to` there is, once, and no row is lost on the way.
 
     One database walks them all: 0, 1, 0, 2, ..., 0, n, 1, 2, 1, 3, ... passes from each state to
     each other exactly once before it is back at 0.
     """
-    monkeypatch.setenv("PGOPTIONS", "-c docmeta.open_tenants=yes")
     files = [(EXPECTED / f"{id_}.txt").read_text(encoding="utf-8") for id_ in IDS]
     expected = [read_catalog(db), *(text.splitlines() for text in files)]
     names = ["nothing", *IDS]
@@ -191,8 +188,8 @@ def test_the_sample_rows_leave_nothing_out(filled: Database) -> None:
     for table, column, nullable in filled.query("""
         SELECT relname, attname, NOT attnotnull FROM pg_attribute
         JOIN pg_class ON pg_class.oid = attrelid
-        WHERE relnamespace = 'docmeta'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0
-            AND NOT relispartition AND NOT attisdropped
+        WHERE relnamespace = 'docmeta'::regnamespace AND relkind IN ('r', 'p')
+            AND NOT relispartition AND attnum > 0 AND NOT attisdropped
     """):
         some, none = filled.query(
             f"SELECT count({column}) > 0, count({column}) < count(*) FROM docmeta.{table}"
@@ -226,7 +223,9 @@ def test_rollback_drops_in_the_reverse_order_of_apply(runner: Runner, db: Databa
     runner.up(db)
     runner.down(db)
     dropped = [name for (name,) in db.query("SELECT name FROM public.dropped ORDER BY at")]
-    assert dropped[-len(TABLES) :] == list(reversed(TABLES))
+    # A table that was made anew in between, as the log is when it is no longer by month, goes last.
+    last = [name for at, name in enumerate(dropped) if name not in dropped[at + 1 :]]
+    assert [name for name in last if name in TABLES] == list(reversed(TABLES))
 
 
 @runners
