@@ -11,7 +11,7 @@ is every table but yoyo's history, by its root: partitions may be made at other 
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,10 +57,40 @@ _UNLOGGED = """
         relpersistence = 'u' OR relkind = 'm') ORDER BY 1
 """
 
+_SCHEMAS = """
+    SELECT quote_ident(nspname),
+        array_agg(format('%%I.%%I', nspname, relname) ORDER BY relname)
+            FILTER (WHERE relname <> ALL (%(history)s)),
+        bool_or(relname = ANY (%(history)s))
+    FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE relkind IN ('r', 'p') AND NOT relispartition AND relpersistence = 'p'
+        AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e')
+    GROUP BY 1 HAVING count(*) FILTER (WHERE relname <> ALL (%(history)s)) > 0 ORDER BY 1
+"""
+
+_WORKERS = "SELECT pid FROM pg_stat_subscription WHERE subname = %s AND pid IS NOT NULL"
+
+_PLACE = """
+    SELECT pg_replication_origin_progress('pg_' || oid, true)::text FROM pg_subscription
+    WHERE subname = %s AND subdbid =
+        (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+_ADVANCE = """
+    SELECT pg_replication_origin_advance('pg_' || oid, %s::pg_lsn) FROM pg_subscription
+    WHERE subname = %s AND subdbid =
+        (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
 _OTHERS = """
     SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> ALL (%s)
         AND backend_type = 'client backend' AND backend_start < %s
 """
+
+
+class Stuck(UserError):
+    """The new server cannot take over a row, and tries again and again."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +114,7 @@ class Pair:
         A lock, not a setting, for it also waits for whoever has written and not committed; and
         when it is let go, those who waited go on, as if nothing had been.
         """
-        holder = psycopg2.connect(**_parameters(self.old))
+        holder = again(self.old)
         try:
             with holder.cursor() as cursor:
                 self._lock(cursor)
@@ -185,22 +215,80 @@ def catalog_difference(pair: Pair) -> list[str]:
 
 def begin(pair: Pair) -> None:
     """Make the publication, and the subscription that copies every row and then follows."""
-    names = tables(pair.old)
-    if not names:
-        raise UserError("the old database has no tables\nName the one that is to be replicated.")
-    name = sql.Identifier(pair.name)
     with pair.old.cursor() as cursor:
         cursor.execute(
-            sql.SQL(
-                "CREATE PUBLICATION {} FOR TABLE {} WITH (publish_via_partition_root = true)"
-            ).format(name, sql.SQL(", ").join(map(sql.SQL, names)))
-        )
-    with pair.new.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {}").format(
-                name, sql.Literal(pair.reach), name
+            sql.SQL("CREATE PUBLICATION {} FOR {} WITH (publish_via_partition_root = true)").format(
+                sql.Identifier(pair.name), sql.SQL(_published(pair.old))
             )
         )
+    with pair.new.cursor() as cursor:
+        cursor.execute(_subscription(pair, "copy_data = true"))
+
+
+def _published(connection: extensions.connection) -> str:
+    """Return what to publish: whole schemas, so that a new table is in it from its first row.
+
+    A schema where yoyo's history lies as well is named table by table.
+    """
+    found = _all(connection, _SCHEMAS, {"history": list(history.TABLES)})
+    if not found:
+        raise UserError("the old database has no tables\nName the one that is to be replicated.")
+    whole = [schema for schema, _, has_history in found if not has_history]
+    single = [name for _, names, has_history in found if has_history for name in names]
+    parts = [f"TABLES IN SCHEMA {', '.join(whole)}"] if whole else []
+    return ", ".join([*parts, *([f"TABLE {', '.join(single)}"] if single else [])])
+
+
+def _subscription(pair: Pair, how: str) -> sql.Composed:
+    name = sql.Identifier(pair.name)
+    return sql.SQL("CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH ({})").format(
+        name, sql.Literal(pair.reach), name, sql.SQL(how)
+    )
+
+
+def hold(pair: Pair) -> None:
+    """Let the new server follow no further for now; the old one keeps the log for it."""
+    name = sql.Identifier(pair.name)
+    deadline = time.monotonic() + pair.patience
+    with pair.new.cursor() as cursor:
+        cursor.execute(sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(name))
+        while _all(pair.new, _WORKERS, [pair.name]):
+            if time.monotonic() > deadline:
+                raise UserError("the apply worker does not end\nEnd it, and run this again.")
+            time.sleep(APPLY_POLL)
+
+
+def renew(pair: Pair) -> None:
+    """Follow on from where `hold` stopped, with the tables that there are now.
+
+    REFRESH PUBLICATION will not do: it is refused while the subscription is held, and what comes
+    between to a table that it does not know is passed over in silence. So the subscription is made
+    anew over the same slot: without a copy, and with the place in the log that it had.
+    """
+    name = sql.Identifier(pair.name)
+    with pair.new.cursor() as cursor:
+        cursor.execute(_PLACE, [pair.name])
+        ((place,),) = cursor.fetchall()
+        cursor.execute(sql.SQL("ALTER SUBSCRIPTION {} SET (slot_name = NONE)").format(name))
+        cursor.execute(sql.SQL("DROP SUBSCRIPTION {}").format(name))
+        cursor.execute(
+            _subscription(pair, "create_slot = false, copy_data = false, enabled = false")
+        )
+        if place is not None:
+            cursor.execute(_ADVANCE, [place, pair.name])
+        cursor.execute(sql.SQL("ALTER SUBSCRIPTION {} ENABLE").format(name))
+
+
+def wait_until_level_or_stuck(pair: Pair) -> bool:
+    """Wait until the new server has all, or cannot go on; True if it has all.
+
+    Stuck it is where the old server has a table or a column already that the new one lacks.
+    """
+    try:
+        wait_until_level(pair)
+    except Stuck:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -258,9 +346,7 @@ def wait_until_level(pair: Pair) -> None:
         ((target,),) = cursor.fetchall()
     at_first = standing(pair).errors
     deadline = time.monotonic() + pair.patience
-    reached = (
-        "SELECT replay_lsn >= %s::pg_lsn FROM pg_stat_replication WHERE application_name = %s"
-    )
+    reached = "SELECT replay_lsn >= %s::pg_lsn FROM pg_stat_replication WHERE application_name = %s"
     while _all(pair.old, reached, [target, pair.name]) != [(True,)]:
         _look_out(pair, standing(pair), at_first, deadline)
         time.sleep(APPLY_POLL)
@@ -268,7 +354,7 @@ def wait_until_level(pair: Pair) -> None:
 
 def _look_out(pair: Pair, now: Standing, errors_at_first: int, deadline: float) -> None:
     if now.errors > errors_at_first:
-        raise UserError(
+        raise Stuck(
             "the new server cannot take over a row; its log says why (it tries again by itself)\n"
             "A change of the schema on one side alone? Mend that, and run this again."
         )
@@ -319,7 +405,9 @@ def close_old(pair: Pair, but: Sequence[int]) -> None:
         kept = [pair.old.info.backend_pid, *but]
         deadline = time.monotonic() + 30
         while left := _all(pair.old, _OTHERS, [kept, since]):
-            cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", [list(*zip(*left))])
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM unnest(%s) pid", [[pid for (pid,) in left]]
+            )
             if time.monotonic() > deadline:
                 raise UserError(f"sessions of the old database do not end: {left}\nTry again.")
             time.sleep(POLL)
@@ -356,9 +444,16 @@ def _altered(connection: extensions.connection, what: str) -> sql.Composed:
     return sql.SQL("ALTER DATABASE {} {}").format(database, sql.SQL(what))
 
 
-def _parameters(connection: extensions.connection) -> dict[str, Any]:
-    """Return what connects once more to the same place, as the same."""
-    return {**connection.get_dsn_parameters(), "password": connection.info.password}
+def again(connection: extensions.connection) -> extensions.connection:
+    """Return one more connection to the same place, as the same user."""
+    made: extensions.connection = psycopg2.connect(**told(connection))  # type: ignore[call-overload]
+    return made
+
+
+def told(connection: extensions.connection) -> dict[str, str]:
+    """Return the parameters of libpq that a connection was made with, its password included."""
+    found: dict[str, str] = dict(connection.get_dsn_parameters())
+    return {**found, "password": connection.info.password} if connection.info.password else found
 
 
 def _writers(connection: extensions.connection) -> str:
@@ -366,7 +461,8 @@ def _writers(connection: extensions.connection) -> str:
         connection,
         "SELECT format('process %s of %s, since %s', pid, usename, xact_start) "
         "FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL "
-        "AND pid <> pg_backend_pid() AND backend_type = 'client backend' ORDER BY xact_start LIMIT 3",
+        "AND pid <> pg_backend_pid() AND backend_type = 'client backend' "
+        "ORDER BY xact_start LIMIT 3",
     )
     return "; ".join(text for (text,) in found) or "it has just ended"
 
