@@ -11,6 +11,7 @@ is every table but yoyo's history, by its root: partitions may be made at other 
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -200,10 +201,12 @@ def obstacles(pair: Pair) -> list[str]:
 
 def catalog_difference(pair: Pair) -> list[str]:
     """Return how the two schemas differ, as a unified diff; empty if they do not."""
-    texts = [
-        catalog.read(connection, owner=_one(connection, "SELECT current_user"))
-        for connection in (pair.old, pair.new)
-    ]
+
+    def read(connection: extensions.connection) -> list[str]:
+        return catalog.read(connection, owner=_one(connection, "SELECT current_user"))
+
+    with ThreadPoolExecutor(2) as both:  # writers may be waiting
+        texts = list(both.map(read, (pair.old, pair.new)))
     # As a follower it has what no migration made.
     mine = re.compile(rf"(publication|subscription) {re.escape(pair.name)}\b")
     old, new = ([line for line in text if not mine.match(line)] for text in texts)
