@@ -278,15 +278,16 @@ BEGIN
         WHERE conrelid = format('docmeta.%I', open_table)::regclass
             AND conname = 'audit_log_end_check';
 
-        -- Entries beyond its end (a clock was wrong) it could never be without. And an end
-        -- that comes near before it was shown to hold is put off: when it came, appends
-        -- would fail.
+        -- Entries beyond its end (a clock was wrong) it could never be without. And an
+        -- end that comes near before it was shown to hold is put off: when it came,
+        -- appends would fail.
         EXECUTE format(
             'SELECT min(occurred_at) FROM docmeta.%I '
             'WHERE occurred_at < %L OR occurred_at >= %L',
             open_table, open_since, coalesce(closed_at, horizon)) INTO stray;
         IF NOT is_validated
-            AND (stray IS NOT NULL OR closed_at < clock_timestamp() + interval '14 days')
+            AND (stray IS NOT NULL
+                OR closed_at < clock_timestamp() + interval '14 days')
         THEN
             EXECUTE format('ALTER TABLE docmeta.%I DROP CONSTRAINT audit_log_end_check',
                 open_table);
@@ -421,8 +422,8 @@ $retain$;
 REVOKE ALL ON FUNCTION docmeta.drop_audit_log_months(interval) FROM PUBLIC;
 COMMENT ON FUNCTION docmeta.drop_audit_log_months(interval) IS
     'Drops the partitions of docmeta.audit_log that ended longer than keep ago, but '
-    'never the last, and returns their names. There is no other way to remove an entry. '
-    'Readers and writers wait for as long as rows of the catalog take to write.';
+    'never the last, and returns their names. There is no other way to remove an '
+    'entry. Readers and writers wait for as long as rows of the catalog take to write.';
 
 GRANT EXECUTE
     ON FUNCTION docmeta.make_audit_log_months(integer),

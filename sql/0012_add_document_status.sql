@@ -9,7 +9,7 @@
 --     is added NOT VALID, and reads no row.
 -- Rollback: lossless; no row can be in the new status yet.
 --
--- depends: 0008_require_document_language
+-- depends: 0011_partition_audit_log
 
 SET LOCAL lock_timeout = '200ms';
 

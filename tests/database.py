@@ -57,6 +57,8 @@ class Database:
         """Return an environment in which libpq's variables name this database."""
         named = {"dbname": "PGDATABASE"}
         variables = {named.get(k, f"PG{k.upper()}"): v for k, v in self.parameters.items()}
+        # The sample rows are of two tenants, and 0014 refuses to lay these open unasked.
+        variables["PGOPTIONS"] = "-c docmeta.open_tenants=yes"
         return {**os.environ, **variables, "PGPROOF_PROJECT": str(ROOT)}
 
     def connect(self, **more: str) -> connection:
@@ -177,7 +179,9 @@ class Runner:
         self, words: tuple[str, ...], db: Database, code: int | None, variables: dict[str, str]
     ) -> subprocess.CompletedProcess[str]:
         command = (*self.program, *words, str(self.folder))
-        return run(*command, environment={**db.environment, **variables}, code=code)
+        options = f"{db.environment['PGOPTIONS']} {variables.get('PGOPTIONS', '')}"
+        environment = {**db.environment, **variables, "PGOPTIONS": options}
+        return run(*command, environment=environment, code=code)
 
 
 # yoyo as a DBA runs it, with nothing of ours; the same on our backend; and our own command.

@@ -7,7 +7,6 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import psycopg2
@@ -156,15 +155,27 @@ def test_writers_go_on_while_it_is_partitioned_and_put_together(before: Database
     assert writers.longest < 3
 
 
+def entries_read(db: Database) -> int:
+    """Return how many rows of the old table were read one after another so far."""
+    db.query("SELECT pg_stat_force_next_flush()")
+    query = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname ~ '^audit_log(_first)?$'"
+    return sum(number for (number,) in db.query(query))
+
+
 def test_nothing_is_read_or_copied(before: Database) -> None:
-    before.query(APPEND, [start(0)])
+    for _ in range(10):
+        before.query(APPEND, [start(0)])
     file = before.value("SELECT pg_relation_filenode('docmeta.audit_log')")
-    scans = "SELECT coalesce(sum(seq_scan), 0) FROM pg_stat_user_tables WHERE relname ~ 'audit_log'"
-    before.query("SELECT pg_stat_force_next_flush()")
-    read = before.value(scans)
+    read = entries_read(before)
     migrate(before, "up", "--to", PARTITIONED)
     assert before.value("SELECT pg_relation_filenode('docmeta.audit_log_first')") == file
-    assert before.value(scans) == read
+    assert entries_read(before) == read
+    make(before, 1)
+    assert entries_read(before) - read == 10, "it looks for entries beyond the end"
+    make(before, 1)
+    read = entries_read(before)
+    make(before, 1)
+    assert entries_read(before) - read == 10, "the same, and then nothing under its lock"
 
 
 def test_ids_go_on_both_ways(before: Database) -> None:
@@ -418,7 +429,7 @@ def test_a_month_is_one_of_utc_whoever_asks(settings: str, parted: Database) -> 
 
 
 @pytest.fixture
-def old(parted: Database) -> Iterator[tuple[Database, list[int]]]:
+def old(parted: Database) -> tuple[Database, list[int]]:
     """A log that began three months ago, with an entry in each of its months."""
     parted.query("DROP TABLE docmeta.audit_log_first")
     ids = []
@@ -433,7 +444,7 @@ def old(parted: Database) -> Iterator[tuple[Database, list[int]]]:
             "SELECT docmeta.guard_audit_log_partition(%s, 'x')", [f"audit_log_{month(ago)}"]
         )
         ids.append(parted.value(APPEND, [start(ago)]))
-    yield parted, ids
+    return parted, ids
 
 
 def test_whole_months_past_are_dropped_and_no_other(old: tuple[Database, list[int]]) -> None:
