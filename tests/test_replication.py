@@ -205,6 +205,7 @@ class Writers:
 
 def test_an_upgrade_loses_no_row_and_ids_go_on(old: Database, new: Database) -> None:
     before = schema(old)
+    old.connect().cursor().execute("SELECT docmeta.seal_audit_log()")
     writers = Writers(old)
     replicated(old, new, "upgrade")
     writers.stop()
@@ -226,6 +227,11 @@ def test_an_upgrade_loses_no_row_and_ids_go_on(old: Database, new: Database) -> 
     assert new.sequences() == old.sequences()
     ((document, _),) = [Writers._once(new.connect().cursor(), "after")]
     assert document > max(there)
+
+    # The chain of seals holds over the change of server, and goes on.
+    assert new.query("SELECT * FROM docmeta.verify_audit_log()") == []
+    assert new.query("SELECT * FROM docmeta.seal_audit_log()") != []
+    assert new.query("SELECT * FROM docmeta.verify_audit_log()") == []
 
     assert old.query("SELECT * FROM pg_replication_slots") == []
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
