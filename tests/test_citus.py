@@ -201,7 +201,8 @@ def test_a_law_finds_what_breaks_it(docs: Database, planted: str, law: str) -> N
 
 def test_each_table_is_distributed_once_and_after_those_it_refers_to(docs: Database) -> None:
     calls = re.findall(
-        r"create_distributed_table\(\s*'docmeta\.(\w+)', 'tenant_id',\s*colocate_with => '([\w.]+)'",
+        r"create_distributed_table\(\s*'docmeta\.(\w+)', 'tenant_id',"
+        r"\s*colocate_with => '([\w.]+)'",
         FORWARD.read_text(encoding="utf-8"),
     )
     order = [table for table, _ in calls]

@@ -2,8 +2,8 @@
 
 SET LOCAL lock_timeout = '200ms';
 
--- Citus takes the tables that refer to one another back together, so that a table may be
--- plain already when its turn comes.
+-- Citus takes the tables that refer to one another back together, so that a table may
+-- be plain already when its turn comes.
 DO $undistribute$
 DECLARE
     table_name text;

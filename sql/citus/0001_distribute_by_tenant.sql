@@ -1,5 +1,5 @@
--- The nine tables can outgrow one machine: Citus spreads them by tenant, and all that is
--- of one tenant lies on one node.
+-- The nine tables can outgrow one machine: Citus spreads them by tenant, and all that
+-- is of one tenant lies on one node.
 --
 -- Why: by tenant, for every key and foreign key begins with it: a query that names its
 --     tenant goes to one node, with its joins, checks and transactions. By document it
