@@ -234,6 +234,7 @@ def test_an_upgrade_loses_no_row_and_ids_go_on(old: Database, new: Database) -> 
     assert new.query("SELECT * FROM docmeta.verify_audit_log()") == []
 
     assert old.query("SELECT * FROM pg_replication_slots") == []
+    replicated(old, new, "end")  # comes too late to open the old one again
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
         old.connect().cursor().execute("CREATE TABLE t ()")
 
@@ -256,6 +257,19 @@ def test_a_switch_that_fails_leaves_the_old_one_as_it_was(
     assert schema(old) == before
     assert old.query("SELECT slot_name FROM pg_replication_slots") == []
     old.query("CREATE TABLE public.writable ()")
+
+
+def test_a_follower_is_read_from_until_the_switch(old: Database, new: Database) -> None:
+    """Its database is kept from writers by a setting that replication does not heed."""
+    replicated(old, new, "begin")
+    new.query(f"ALTER DATABASE {new.dbname} SET default_transaction_read_only = on")
+    old.connect().cursor().execute("INSERT INTO docmeta.tags (name) VALUES ('followed')")
+    replicated(old, new, "verify")
+    reader = new.connect()
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        reader.cursor().execute("INSERT INTO docmeta.tags (name) VALUES ('astray')")
+    replicated(old, new, "switch")
+    new.connect().cursor().execute("INSERT INTO docmeta.tags (name) VALUES ('new')")
 
 
 def test_rows_that_differ_are_found(
@@ -308,6 +322,30 @@ def test_the_log_of_a_follower_refuses_to_be_emptied(old: Database, new: Databas
         replication.wait_until_level(both)
     assert new.value("SELECT count(*) FROM docmeta.duplicate_log") == before > 0
     replicated(old, new, "end")
+
+
+@pytest.mark.parametrize("attribute", ["bypassrls", "nobypassrls"])
+def test_a_copy_under_row_security_is_whole_or_fails(
+    old: Database, new: Database, attribute: str
+) -> None:
+    """A role that replicates needs no more than SELECT, and to see the rows of every tenant."""
+    role = f"replicator_{attribute}"
+    old.query(f"""
+        CREATE ROLE {role} LOGIN REPLICATION {attribute};
+        GRANT USAGE ON SCHEMA docmeta TO {role};
+        GRANT SELECT ON ALL TABLES IN SCHEMA docmeta TO {role}
+    """)
+    new.query(f"CREATE ROLE {role}")
+    reach = old.url.replace("user=postgres", f"user={role}")
+    fails = attribute == "nobypassrls"
+    try:
+        replicated(old, new, "begin", "--reach", reach, code=int(fails))
+        if not fails:
+            replicated(old, new, "verify", "--reach", reach)
+    finally:
+        replicated(old, new, "end")
+        for db in (old, new):
+            db.query(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_writers_wait_and_readers_do_not(old: Database, new: Database) -> None:
@@ -383,14 +421,22 @@ def test_only_the_logs_have_triggers_that_fire_for_a_follower(docs: Database) ->
     assert {name for (name,) in docs.query(query)} <= {"refuse_change"}
 
 
-def test_the_launcher_runs_and_each_command_has_help(tmp_path: Path) -> None:
-    for command in replicate.COMMANDS:
-        told = subprocess.run(
-            [sys.executable, "-m", "pgproof.replicate", command, "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=tmp_path,
-        ).stdout
-        assert "Exit codes: 0" in " ".join(told.split())
-    assert os.access(ROOT / "scripts" / "replicate", os.X_OK)
+@pytest.mark.parametrize("command", replicate.COMMANDS)
+def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        replicate.main([command, "--help"])
+    assert ended.value.code == 0
+    assert "Exit codes: 0" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_launcher_runs_it(tmp_path: Path) -> None:
+    environment = {**os.environ, "PGPROOF_VENV": str(Path(sys.executable).parents[1])}
+    done = subprocess.run(
+        [ROOT / "scripts" / "replicate", "nonsense"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert done.returncode == 2
+    assert "invalid choice: 'nonsense'" in done.stderr

@@ -9,7 +9,6 @@ and has lost nothing but some milliseconds of its writers' time.
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import psycopg2
 from psycopg2 import extensions
 
 from pgproof import replication, rows
-from pgproof.binaries import find_binaries, major_version
+from pgproof.binaries import find_clients
 from pgproof.database import Database, choose, described, refused, without_password
 from pgproof.errors import UserError
 from pgproof.replication import Pair, Standing
@@ -100,8 +99,7 @@ def _connected(database: Database) -> extensions.connection:
         made: extensions.connection = psycopg2.connect(**database.parameters)  # type: ignore[call-overload]
     except psycopg2.OperationalError as error:
         raise refused(error) from None
-    made.autocommit = True
-    return made
+    return replication.writable(made)
 
 
 def _run(command: str, pair: Pair, folder: str | None) -> None:
@@ -235,6 +233,7 @@ def _switch(pair: Pair) -> None:
         try:
             replication.close_old(pair, [holder.connection.info.backend_pid])
             moved = replication.copy_sequences(pair)
+            replication.open_new(pair)
         except BaseException:
             replication.reopen_old(pair)
             raise
@@ -245,9 +244,11 @@ def _switch(pair: Pair) -> None:
 
 
 def _end(pair: Pair) -> None:
-    replication.end(pair)
-    replication.reopen_old(pair)
-    _tell("ended")
+    if replication.end(pair):
+        replication.reopen_old(pair)  # a switch that was killed may have closed it
+        _tell("ended; the old database is in use as before")
+    else:
+        _tell("there was no subscription: nothing follows, and what is closed stays closed")
 
 
 def _compare_catalogs(pair: Pair) -> None:
@@ -268,7 +269,7 @@ def copy_schema(pair: Pair) -> None:
 
     Not by the migrations: partitions that a function made from the clock are in no file.
     """
-    bindir = _clients(pair.new.server_version // 10000)
+    bindir = find_clients(pair.new.server_version // 10000)
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "schema.sql")
         told = ["--schema-only", "--no-publications", "--no-subscriptions", "-f", str(script)]
@@ -281,19 +282,6 @@ def copy_schema(pair: Pair) -> None:
         source.execute(_INHERITED_COMMENTS)
         for (statement,) in source.fetchall():
             target.execute(statement)
-
-
-def _clients(major: int) -> Path:
-    """Return the folder of a pg_dump that knows both servers."""
-    places = [find_binaries(major)]
-    places += [Path(found).parent] if (found := shutil.which("pg_dump")) else []
-    for place in places:
-        if (place / "pg_dump").exists() and major_version(place) >= major:
-            return place
-    raise UserError(
-        f"no pg_dump of PostgreSQL {major} or newer\nInstall it, or make the schema on the new "
-        "server yourself: then it is compared, not copied."
-    )
 
 
 def _client(program: Path, connection: extensions.connection, words: list[str]) -> None:

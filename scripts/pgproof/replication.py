@@ -418,25 +418,35 @@ def close_old(pair: Pair, but: Sequence[int]) -> None:
 
 def reopen_old(pair: Pair) -> None:
     """Let the old database be written to again."""
-    with pair.old.cursor() as cursor:
-        cursor.execute(_altered(pair.old, "RESET default_transaction_read_only"))
+    _open(pair.old)
 
 
-def end(pair: Pair) -> None:
-    """Drop the subscription with its slot, and the publication, whatever there is of them."""
+def open_new(pair: Pair) -> None:
+    """Let the new database be written to, if it was kept for readers."""
+    _open(pair.new)
+
+
+def _open(connection: extensions.connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_altered(connection, "RESET default_transaction_read_only"))
+
+
+def end(pair: Pair) -> bool:
+    """Drop the subscription with its slot, and the publication; False if there was none."""
     name = sql.Identifier(pair.name)
     with pair.new.cursor() as cursor:
-        cursor.execute("SELECT subname FROM pg_subscription WHERE subname = %s", [pair.name])
-        if cursor.fetchone():
+        if there := _all(pair.new, _PLACE, [pair.name]):
             cursor.execute(sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(name))
             cursor.execute(sql.SQL("DROP SUBSCRIPTION {}").format(name))
     with pair.old.cursor() as cursor:
         cursor.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(name))
+        # Of a subscription that was made anew, and not finished.
         cursor.execute(
             "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
             "WHERE slot_name = %s AND NOT active",
             [pair.name],
         )
+    return bool(there)
 
 
 # Shared ---------------------------------------------------------------------------------
@@ -448,9 +458,18 @@ def _altered(connection: extensions.connection, what: str) -> sql.Composed:
 
 
 def again(connection: extensions.connection) -> extensions.connection:
-    """Return one more connection to the same place, as the same user."""
+    """Return one more connection to the same place, as the same user, not in autocommit."""
     made: extensions.connection = psycopg2.connect(**told(connection))  # type: ignore[call-overload]
+    writable(made).autocommit = False
     return made
+
+
+def writable(connection: extensions.connection) -> extensions.connection:
+    """Make a session autocommit, and let it write where a database lets nobody else."""
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = off")
+    return connection
 
 
 def told(connection: extensions.connection) -> dict[str, str]:
