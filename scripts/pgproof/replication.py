@@ -207,8 +207,11 @@ def catalog_difference(pair: Pair) -> list[str]:
 
     with ThreadPoolExecutor(2) as both:  # writers may be waiting
         texts = list(both.map(read, (pair.old, pair.new)))
-    # As a follower it has what no migration made.
-    mine = re.compile(rf"(publication|subscription) {re.escape(pair.name)}\b")
+    # As a follower it has what no migration made, and may be kept for readers.
+    mine = re.compile(
+        rf"(publication|subscription) {re.escape(pair.name)}\b"
+        "|database setting default_transaction_read_only:"
+    )
     old, new = ([line for line in text if not mine.match(line)] for text in texts)
     return catalog.difference(old, new, "the old server", "the new server")
 
