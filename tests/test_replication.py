@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -270,6 +270,44 @@ def test_a_follower_is_read_from_until_the_switch(old: Database, new: Database) 
         reader.cursor().execute("INSERT INTO docmeta.tags (name) VALUES ('astray')")
     replicated(old, new, "switch")
     new.connect().cursor().execute("INSERT INTO docmeta.tags (name) VALUES ('new')")
+
+
+def test_the_switch_waits_for_what_was_written_last(
+    old: Database, new: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replicated(old, new, "begin")
+    pause = Pair.paused
+
+    @contextmanager
+    def paused_late(both: Pair) -> Iterator[extensions.cursor]:
+        """A last row, which the new server cannot take for a second."""
+        keeper = new.connect()
+        keeper.cursor().execute("BEGIN; LOCK TABLE docmeta.tags")
+        old.connect().cursor().execute("INSERT INTO docmeta.tags (name) VALUES ('late')")
+        threading.Timer(1, keeper.close).start()
+        with pause(both) as cursor:
+            yield cursor
+
+    monkeypatch.setattr(Pair, "paused", paused_late)
+    replicated(old, new, "switch")
+    assert new.query("SELECT name FROM docmeta.tags WHERE name = 'late'") == [("late",)]
+
+
+def test_partitions_may_be_made_at_other_times(
+    old: Database, new: Database, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is published is the table, so a month that only one side has loses no row."""
+    replicated(old, new, "begin")
+    assert old.query("SELECT docmeta.make_audit_log_months(6)") != []
+    old.query("""
+        INSERT INTO docmeta.audit_log (entity_type, entity_id, action, new_row, occurred_at)
+        VALUES ('tags', 1, 'insert', '{}', now() + interval '5 months')
+    """)
+    replicated(old, new, "verify")
+    # A difference all the same, of which the switch must tell.
+    replicated(old, new, "switch", code=1)
+    assert "partition" in capfd.readouterr().err
+    replicated(old, new, "end")
 
 
 def test_rows_that_differ_are_found(
