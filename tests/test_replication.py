@@ -282,7 +282,7 @@ def test_the_switch_waits_for_what_was_written_last(
     def paused_late(both: Pair) -> Iterator[extensions.cursor]:
         """A last row, which the new server cannot take for a second."""
         keeper = new.connect()
-        keeper.cursor().execute("BEGIN; LOCK TABLE docmeta.tags")
+        keeper.cursor().execute("BEGIN; LOCK TABLE docmeta.tags IN SHARE MODE")
         old.connect().cursor().execute("INSERT INTO docmeta.tags (name) VALUES ('late')")
         threading.Timer(1, keeper.close).start()
         with pause(both) as cursor:
