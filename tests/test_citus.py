@@ -10,6 +10,7 @@ Citus, and does not show that Citus takes it.
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -22,10 +23,12 @@ FORWARD = FOLDER / "0001_distribute_by_tenant.sql"
 BACK = FOLDER / "0001_distribute_by_tenant.rollback.sql"
 
 
-def yoyo(db: Database, command: str, *words: str, code: int | None = 0) -> str:
-    """Run yoyo on both folders; return what it said."""
+def yoyo(db: Database, command: str, *words: str, code: int | None = 0, **variables: str) -> str:
+    """Run yoyo on both folders, with more environment variables; return what it said."""
     told = ["--batch", "-d", "postgresql+pgproof://", *words, str(SQL), str(FOLDER)]
-    done = run(SAFE_YOYO.program[0], command, *told, environment=db.environment, code=code)
+    done = run(
+        SAFE_YOYO.program[0], command, *told, environment={**db.environment, **variables}, code=code
+    )
     return done.stdout + done.stderr
 
 
@@ -46,12 +49,8 @@ def citus() -> Iterator[Database]:
     db.query((ROOT / "tests" / "rows" / "0001_initial_schema.sql").read_text(encoding="utf-8"))
     yoyo(db, "apply", "-r", FORWARD.stem)
     yield db
-    os.environ["PGOPTIONS"] = "-c docmeta.on_rollback=discard"
-    try:
-        yoyo(db, "rollback", "--all")
-    finally:
-        del os.environ["PGOPTIONS"]
-        db.close()
+    yoyo(db, "rollback", "--all", PGOPTIONS="-c docmeta.on_rollback=discard")
+    db.close()
 
 
 @pytest.fixture(params=["postgresql", "citus"])
@@ -222,6 +221,20 @@ def test_without_citus_nothing_is_changed(db: Database) -> None:
     said = yoyo(db, "apply", "-r", FORWARD.stem, code=None)
     assert "this database has no Citus" in said
     assert db.query("SELECT migration_id FROM _yoyo_migration") == [("0001_initial_schema",)]
+
+
+def test_a_migration_of_a_second_folder_is_rolled_back_alone(db: Database, tmp_path: Path) -> None:
+    """As `yoyo rollback -r 0001_distribute_by_tenant sql sql/citus` does."""
+    for folder, name, needs in (("a", "0001_first", ""), ("b", "0001_second", "0001_first")):
+        (tmp_path / folder).mkdir()
+        depends = f"-- depends: {needs}\n" if needs else ""
+        (tmp_path / folder / f"{name}.sql").write_text(f"{depends}CREATE TABLE {folder} ();")
+        (tmp_path / folder / f"{name}.rollback.sql").write_text(f"DROP TABLE {folder};")
+    folders = [str(tmp_path / "a"), str(tmp_path / "b")]
+    for command in ("apply", "rollback"):
+        words = [command, "--batch", "-d", "postgresql+pgproof://", "-r", "0001_second", *folders]
+        run(SAFE_YOYO.program[0], *words, environment=db.environment)
+    assert db.query("SELECT migration_id FROM _yoyo_migration") == [("0001_first",)]
 
 
 # On Citus ---------------------------------------------------------------------------------

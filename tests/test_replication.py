@@ -348,7 +348,7 @@ def test_migrations_go_to_both_while_writers_write(sides: Sides, names: str) -> 
 
 
 def test_the_log_of_a_follower_refuses_to_be_emptied(old: Database, new: Database) -> None:
-    """Triggers of statements that are ENABLE ALWAYS fire for a replicated TRUNCATE, and only for it.
+    """Triggers of statements, ENABLE ALWAYS, fire for a replicated TRUNCATE, and for nothing else.
 
     That no UPDATE comes is the first server's to see to.
     """

@@ -17,7 +17,8 @@ BEGIN
             WHERE logicalrelid = ('docmeta.' || table_name)::regclass
         ) THEN
             PERFORM undistribute_table(
-                'docmeta.' || table_name, cascade_via_foreign_keys => true
+                ('docmeta.' || table_name)::regclass,
+                cascade_via_foreign_keys => true
             );
         END IF;
     END LOOP;
