@@ -78,15 +78,27 @@ CREATE TABLE docmeta.import_batches (
 
 COMMENT ON TABLE docmeta.import_batches IS
     'One run of the pipeline over a source.';
+COMMENT ON COLUMN docmeta.import_batches.source_kind IS
+    'What sort of place the run reads from.';
 COMMENT ON COLUMN docmeta.import_batches.source_uri IS
     'Where the run reads from; null where the source has no address (an upload).';
 COMMENT ON COLUMN docmeta.import_batches.idempotency_key IS
     'The caller''s own name for the run: asked for twice, it is one run that resumes. '
     'Null where the caller gave none.';
+COMMENT ON COLUMN docmeta.import_batches.status IS
+    'pending and running; then succeeded, partial (some failed), failed or cancelled.';
 COMMENT ON COLUMN docmeta.import_batches.expected_count IS
     'Documents that the source announced; null where it did not.';
+COMMENT ON COLUMN docmeta.import_batches.imported_count IS
+    'Documents that the run has made so far.';
+COMMENT ON COLUMN docmeta.import_batches.duplicate_count IS
+    'Contents that it met and that were there already.';
+COMMENT ON COLUMN docmeta.import_batches.failed_count IS
+    'Documents that it could not make; error_log says why.';
 COMMENT ON COLUMN docmeta.import_batches.options IS
     'Settings of the run, as the pipeline understood them.';
+COMMENT ON COLUMN docmeta.import_batches.initiated_by IS
+    'The person or service that started it.';
 COMMENT ON COLUMN docmeta.import_batches.started_at IS
     'Null until the run has begun.';
 COMMENT ON COLUMN docmeta.import_batches.finished_at IS
@@ -124,11 +136,15 @@ COMMENT ON TABLE docmeta.hash_index IS
     'bytes meet, and where fixity is recorded. Never soft-deleted.';
 COMMENT ON COLUMN docmeta.hash_index.sha256 IS
     'SHA-256 digest of the content, 32 bytes, not hex.';
+COMMENT ON COLUMN docmeta.hash_index.size_bytes IS
+    'Length of the content in bytes.';
 COMMENT ON COLUMN docmeta.hash_index.storage_uri IS
     'Where the content is kept; null while it is claimed but not yet stored.';
 COMMENT ON COLUMN docmeta.hash_index.verify_status IS
     'What the last fixity check found: match, mismatch (other bytes), missing (no '
     'bytes); unverified before the first.';
+COMMENT ON COLUMN docmeta.hash_index.first_seen_at IS
+    'When the content was first claimed.';
 COMMENT ON COLUMN docmeta.hash_index.last_verified_at IS
     'When the content was last read back and hashed; null before the first time.';
 COMMENT ON COLUMN docmeta.hash_index.orphaned_at IS
@@ -252,6 +268,12 @@ COMMENT ON COLUMN docmeta.documents.content_sha256 IS
 COMMENT ON COLUMN docmeta.documents.filename IS
     'Name at the source, without its folder; bytes that are not UTF-8 are replaced '
     'here and kept in source_path_raw.';
+COMMENT ON COLUMN docmeta.documents.title IS
+    'As the document or its source gives it; null where neither does.';
+COMMENT ON COLUMN docmeta.documents.author IS
+    'As the document or its source gives it; null where neither does.';
+COMMENT ON COLUMN docmeta.documents.mime_type IS
+    'Media type, such as application/pdf; null while unknown.';
 COMMENT ON COLUMN docmeta.documents.language IS
     'BCP 47 tag, such as de or pt-BR; null while unknown.';
 COMMENT ON COLUMN docmeta.documents.page_count IS
@@ -262,12 +284,17 @@ COMMENT ON COLUMN docmeta.documents.source_system IS
     'System that source_id belongs to; both or neither.';
 COMMENT ON COLUMN docmeta.documents.source_id IS
     'Key of the object in its source system; one live document per key.';
+COMMENT ON COLUMN docmeta.documents.source_uri IS
+    'Where the document was read from; null where that has no address.';
 COMMENT ON COLUMN docmeta.documents.source_path_raw IS
     'The source path byte for byte, only where it is not valid UTF-8.';
 COMMENT ON COLUMN docmeta.documents.source_created_at IS
     'Creation time as the source tells it; null where it does not.';
 COMMENT ON COLUMN docmeta.documents.source_modified_at IS
     'Modification time as the source tells it; null where it does not.';
+COMMENT ON COLUMN docmeta.documents.status IS
+    'How far the pipeline is: received, processing, then ready or failed; quarantined '
+    'and archived ones are set aside.';
 COMMENT ON COLUMN docmeta.documents.legal_hold IS
     'While true the document must not be purged, whatever retain_until says.';
 COMMENT ON COLUMN docmeta.documents.retain_until IS
@@ -375,10 +402,22 @@ COMMENT ON COLUMN docmeta.duplicate_log.new_document_id IS
     'The document made in spite of it; null where none was made.';
 COMMENT ON COLUMN docmeta.duplicate_log.sha256 IS
     'SHA-256 digest of the content met, 32 bytes, not hex.';
+COMMENT ON COLUMN docmeta.duplicate_log.size_bytes IS
+    'Length of the content met, in bytes.';
+COMMENT ON COLUMN docmeta.duplicate_log.filename IS
+    'Name under which it was met, without its folder.';
+COMMENT ON COLUMN docmeta.duplicate_log.source_uri IS
+    'Where it was met; null where that has no address.';
 COMMENT ON COLUMN docmeta.duplicate_log.decision IS
     'rejected: not imported; linked: the existing document stands for it; restored: '
     'the existing one came back from the trash; kept_both; not_a_duplicate: met in '
     'error.';
+COMMENT ON COLUMN docmeta.duplicate_log.reason IS
+    'Why it was so decided; null where nobody said.';
+COMMENT ON COLUMN docmeta.duplicate_log.decided_by IS
+    'The person, rule or service that decided.';
+COMMENT ON COLUMN docmeta.duplicate_log.decided_at IS
+    'Time of the decision itself, not of its transaction''s start.';
 
 CREATE INDEX duplicate_log_existing_document_idx
     ON docmeta.duplicate_log (tenant_id, existing_document_id, id);
@@ -435,13 +474,25 @@ CREATE TABLE docmeta.document_classifications (
 COMMENT ON TABLE docmeta.document_classifications IS
     'What a document is about, and who says so. A new statement supersedes the old '
     'one; nothing is overwritten.';
+COMMENT ON COLUMN docmeta.document_classifications.document_id IS
+    'The document that it is said of.';
+COMMENT ON COLUMN docmeta.document_classifications.category IS
+    'What the document is said to be, in the words of the source.';
 COMMENT ON COLUMN docmeta.document_classifications.confidence IS
     'Probability from 0 to 1; null where the source gives none.';
 COMMENT ON COLUMN docmeta.document_classifications.is_primary IS
     'The one category to show where only one fits; at most one current row a '
     'document.';
+COMMENT ON COLUMN docmeta.document_classifications.source IS
+    'Who says so: a model, a rule or a user.';
 COMMENT ON COLUMN docmeta.document_classifications.model_name IS
     'Set exactly when source is model, with model_version.';
+COMMENT ON COLUMN docmeta.document_classifications.model_version IS
+    'Version of that model; set exactly when model_name is.';
+COMMENT ON COLUMN docmeta.document_classifications.classified_by IS
+    'The person or service that entered it.';
+COMMENT ON COLUMN docmeta.document_classifications.classified_at IS
+    'When it was said.';
 COMMENT ON COLUMN docmeta.document_classifications.superseded_at IS
     'When a later statement took its place; null while it is current.';
 
@@ -518,6 +569,8 @@ COMMENT ON TABLE docmeta.tags IS
 COMMENT ON COLUMN docmeta.tags.name IS
     'Without blanks at its ends; unique among the live tags, ASCII letters alike in '
     'either case.';
+COMMENT ON COLUMN docmeta.tags.description IS
+    'What the tag is for; null where nobody said.';
 COMMENT ON COLUMN docmeta.tags.colour IS
     'As #rrggbb in lower-case hex; null: the reader''s choice.';
 COMMENT ON COLUMN docmeta.tags.deleted_at IS
@@ -562,6 +615,16 @@ CREATE TABLE docmeta.document_tags (
 COMMENT ON TABLE docmeta.document_tags IS
     'Which document bears which tag. The links go with the row of their document; a '
     'tag in use cannot be removed.';
+COMMENT ON COLUMN docmeta.document_tags.document_id IS
+    'The document that bears the tag.';
+COMMENT ON COLUMN docmeta.document_tags.tag_id IS
+    'The tag that it bears.';
+COMMENT ON COLUMN docmeta.document_tags.source IS
+    'Who put it there: a user, a rule, a model, or the import itself.';
+COMMENT ON COLUMN docmeta.document_tags.tagged_by IS
+    'The person or service that put it there.';
+COMMENT ON COLUMN docmeta.document_tags.tagged_at IS
+    'When it was put there.';
 
 CREATE INDEX document_tags_tag_idx
     ON docmeta.document_tags (tenant_id, tag_id, document_id);
@@ -620,6 +683,9 @@ COMMENT ON COLUMN docmeta.audit_log.entity_id IS
     'Id of the changed row; of a link, the id of its tag.';
 COMMENT ON COLUMN docmeta.audit_log.document_id IS
     'Document that the change belongs to; null where it belongs to none.';
+COMMENT ON COLUMN docmeta.audit_log.action IS
+    'What was done: insert, update or delete; soft_delete (to the trash), restore '
+    '(from it), or purge (for good).';
 COMMENT ON COLUMN docmeta.audit_log.old_row IS
     'The row before the change; null for an insert.';
 COMMENT ON COLUMN docmeta.audit_log.new_row IS
@@ -630,6 +696,8 @@ COMMENT ON COLUMN docmeta.audit_log.db_user IS
     'The database role that had logged in.';
 COMMENT ON COLUMN docmeta.audit_log.request_id IS
     'Names the caller''s request, to find all that it did; null where it gave none.';
+COMMENT ON COLUMN docmeta.audit_log.transaction_id IS
+    'The transaction that did it: rows of one belong together.';
 
 CREATE INDEX audit_log_document_idx
     ON docmeta.audit_log (tenant_id, document_id, id)
@@ -709,16 +777,32 @@ COMMENT ON COLUMN docmeta.error_log.batch_id IS
 COMMENT ON COLUMN docmeta.error_log.document_id IS
     'The document it happened to, by id only: it may never have come to be. Null '
     'where there is none.';
+COMMENT ON COLUMN docmeta.error_log.stage IS
+    'Where in the pipeline it failed.';
+COMMENT ON COLUMN docmeta.error_log.severity IS
+    'warning: it went on; error: this document failed; critical: the run did.';
 COMMENT ON COLUMN docmeta.error_log.error_class IS
     'Class or code of the error, as the failing stage names it.';
+COMMENT ON COLUMN docmeta.error_log.message IS
+    'The error in words, at most 8 KiB.';
+COMMENT ON COLUMN docmeta.error_log.context IS
+    'Facts that help to find the cause, a JSON object of at most 64 KiB.';
 COMMENT ON COLUMN docmeta.error_log.detail_raw IS
     'Output of the failing tool byte for byte, at most 64 KiB; it need not be text.';
 COMMENT ON COLUMN docmeta.error_log.attempt_no IS
     'The attempt that failed, counted from 1.';
+COMMENT ON COLUMN docmeta.error_log.retryable IS
+    'Whether trying again may help.';
 COMMENT ON COLUMN docmeta.error_log.next_retry_at IS
     'Not to be tried again before this moment; null: no retry is planned.';
+COMMENT ON COLUMN docmeta.error_log.occurred_at IS
+    'Time of the failure itself, not of its transaction''s start.';
 COMMENT ON COLUMN docmeta.error_log.resolved_at IS
     'When it was settled, with resolved_by and resolution; null while it is open.';
+COMMENT ON COLUMN docmeta.error_log.resolved_by IS
+    'Who settled it; null while it is open.';
+COMMENT ON COLUMN docmeta.error_log.resolution IS
+    'How it was settled; null while it is open.';
 
 CREATE INDEX error_log_retry_idx
     ON docmeta.error_log (tenant_id, next_retry_at)
@@ -760,6 +844,35 @@ COMMENT ON INDEX docmeta.error_log_occurred_at_idx IS
     'What failed in a span of time: '
     'SELECT id FROM docmeta.error_log '
     'WHERE occurred_at >= $1 AND occurred_at < $2';
+
+
+-- Columns that mean the same in every table ------------------------------------------
+
+DO $comments$
+DECLARE
+    meant record;
+BEGIN
+    FOR meant IN
+        SELECT c.relname AS of_table, a.attname AS of_column, m.meaning
+        FROM (VALUES
+            ('tenant_id', 'Tenant that the row belongs to; 1 where there is but one.'),
+            ('id', 'Number of the row, given by the database.'),
+            ('created_at', 'When the row was made.'),
+            ('created_by', 'The person or service that made it.'),
+            ('updated_at', 'When the row was last changed; at first, when made.'),
+            ('updated_by', 'The person or service that last changed it.'),
+            ('deleted_by', 'Who moved it to the trash; null while it is live.'),
+            ('delete_reason', 'Why it was moved there; null where nobody said.')
+        ) AS m (of_column, meaning)
+        JOIN pg_catalog.pg_attribute AS a ON a.attname = m.of_column
+        JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+        WHERE c.relnamespace = 'docmeta'::regnamespace AND c.relkind = 'r'
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN docmeta.%I.%I IS %L',
+            meant.of_table, meant.of_column, meant.meaning);
+    END LOOP;
+END
+$comments$;
 
 
 -- The rows that a rollback of this migration parked come back: identity values as they

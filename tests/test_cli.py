@@ -27,6 +27,7 @@ COMMANDS = (
     "repair",
     "baseline",
     "prove",
+    "docs",
     "unlock",
     "new",
     "server",

@@ -38,6 +38,7 @@ KEYS = {
     "grade_held": bool,
     "locks": list,
     "locks_held": bool,
+    "carried": int,
     "diff": list,
     "lost": list,
     "not_shown": list,

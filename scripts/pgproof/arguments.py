@@ -38,6 +38,12 @@ WAITING: Options = {
     },
     "--wait": {"metavar": "TIME", "help": "how long to wait for another run to end (30s)"},
 }
+ROWS: Options = {
+    "--rows": {
+        "metavar": "FOLDER",
+        "help": "sample rows, one file a migration, ID.sql (default: tests/rows)",
+    },
+}
 PARKED: Options = {
     "--parked": {
         "metavar": "SCHEMA",
@@ -179,10 +185,7 @@ COMMANDS = (
                 "metavar": "URL",
                 "help": "make the scratch databases on this server (default: on one of its own)",
             },
-            "--rows": {
-                "metavar": "FOLDER",
-                "help": "sample rows, one file a migration, ID.sql (default: tests/rows)",
-            },
+            **ROWS,
             "--parked": {"metavar": "SCHEMA", "help": "where rollbacks park rows"},
             "--strict-order": {
                 "action": "store_true",
@@ -193,6 +196,21 @@ COMMANDS = (
                 "help": "every table and column that comes or goes must hold a sample value",
             },
             **OUTPUT,
+        },
+    ),
+    Command(
+        "docs",
+        "Write what the files tell by themselves: the schema, its diagram, the migrations.",
+        "schema.md, schema.svg, schema.html and migrations.md in the folder of documents",
+        "migrate docs --check",
+        {
+            "--check": {
+                "action": "store_true",
+                "help": "write nothing; exit 1 and name what is not up to date",
+            },
+            "--to": {"metavar": "FOLDER", "help": "the folder (default: docs)"},
+            **ROWS,
+            **PARKED,
         },
     ),
     Command(

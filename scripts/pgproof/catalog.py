@@ -61,6 +61,17 @@ def read(
     Raises:
         psycopg2.Error: what the server or the connection says, as it is.
     """
+    found = facts(connection, parked=parked, owner=owner)
+    return [line for row in found for line in _lines(*row)]
+
+
+def facts(
+    connection: extensions.connection, *, parked: str | None = None, owner: str | None = None
+) -> list[tuple[str, str | None, bool]]:
+    """What `read` makes its lines of: a subject, its fact (None if the subject says it all).
+
+    The third says whether the fact is a text of several lines.
+    """
     with settled(connection) as cursor:
         query = resources.files(__package__).joinpath("catalog.sql").read_text(encoding="utf-8")
         for name, value in (("parked", parked), ("owner", owner)):
@@ -69,7 +80,7 @@ def read(
         rows: list[tuple[str, str | None, bool]] = cursor.fetchall()
     if connection.server_version < 160000:
         rows = [_worded_as_later(*row) for row in rows]
-    return [line for row in rows for line in _lines(*row)]
+    return rows
 
 
 def difference(

@@ -267,6 +267,34 @@ def _prove(arguments: argparse.Namespace) -> int:
     return int(any(found.falls_short for found in proofs))
 
 
+def _docs(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from pgproof import docs, migrations
+    from pgproof.progress import step
+
+    project, files = _files(arguments)
+    folder = Path(arguments.to) if arguments.to else project.root / docs.FOLDER
+    with step(sys.stderr) as show:
+        made = docs.make(
+            project.name,
+            files,
+            samples=Path(arguments.rows) if arguments.rows else project.rows,
+            parked=arguments.parked or project.parked,
+            show=show,
+        )
+    if arguments.check:
+        stale = docs.stale(folder, made)
+        for name in stale:
+            print(f"stale: {migrations.shown(folder / name)}")
+        if stale:
+            _tell("Write them anew: migrate docs")
+        return int(bool(stale))
+    for name in docs.write(folder, made):
+        print(f"wrote {migrations.shown(folder / name)}")
+    return 0
+
+
 def _unlock(arguments: argparse.Namespace) -> None:
     print(_backend(arguments, _project(arguments)).migration_lock.remove_dead())
 
@@ -434,6 +462,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "repair": _repair,
     "baseline": _baseline,
     "prove": _prove,
+    "docs": _docs,
     "unlock": _unlock,
     "new": _new,
     "server": _server,

@@ -189,7 +189,7 @@ def promise(migration: Any) -> Promise:
     `Locks:` names `schema.table LOCK MODE` of relations that were there before (several may share
     a mode: `s.one, s.two and s.three SHARE`), and `rewrites schema.table`; or says `none`.
     """
-    said = _paragraphs(statements.header(getattr(migration, "source", "") or ""))
+    said = told(migration)
     rollback, locks = said.get("Rollback", ""), said.get("Locks")
     graded = _GRADE.match(rollback)
     modes = None
@@ -205,18 +205,21 @@ def promise(migration: Any) -> Promise:
     )
 
 
-def _paragraphs(header: Sequence[str]) -> dict[str, str]:
-    """Return the text after each `Word:` of a header, lines joined, up to the next one."""
+def told(migration: Any) -> dict[str, str]:
+    """Return the text after each `Word:` of a migration's header, lines joined, up to the next one.
+
+    Under the empty word stands the sentence with which it begins.
+    """
     found: dict[str, str] = {}
-    word = None
-    for line in header:
+    word: str | None = ""
+    for line in statements.header(getattr(migration, "source", "") or ""):
         if match := _WORD.match(line):
             word = match[1]
             found[word] = match[2]
         elif not line:
             word = None
-        elif word:
-            found[word] += f" {line}"
+        elif word is not None:
+            found[word] = f"{found.get(word, '')} {line}".strip()
     return found
 
 

@@ -37,7 +37,8 @@ class Project:
     def told(self) -> Mapping[str, str]:
         """What `[tool.pgproof]` of its pyproject.toml says; nothing where there is none.
 
-        `parked` is the schema where rollbacks park rows, `rows` the folder of sample rows.
+        `parked` is the schema where rollbacks park rows, `rows` the folder of sample rows, `name`
+        what heads its documents.
         Raises UserError for a file that is no TOML.
         """
         import tomllib
@@ -62,6 +63,11 @@ class Project:
     def rows(self) -> Path:
         """The folder of sample rows, one file a migration."""
         return self.root / self.told.get("rows", "tests/rows")
+
+    @property
+    def name(self) -> str:
+        """What its documents are headed with: `name` of [tool.pgproof], else its folder's name."""
+        return self.told.get("name", self.root.name)
 
     def database_name(self) -> str:
         """Return the name of the project's database on the embedded server: one per root."""

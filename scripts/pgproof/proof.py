@@ -56,8 +56,9 @@ class Proof:
     order" or "differs"), `rollback` says how that ended ("ok", "failed", "refused", "missing" or
     "empty"), `rows` what became of them ("kept", "lost", "not shown"); None where it was not tried.
     `grade` is what its header promises, and `grade_held` whether that is true; so `locks_held`.
-    `diff` is a unified diff of catalogs, `lost` and `notes` are in words. `falls_short` names all
-    that is not as it should be; a migration holds if there is nothing.
+    `carried` counts the rows that were there when it was rolled back. `diff` is a unified diff of
+    catalogs, `lost` and `notes` are in words. `falls_short` names all that is not as it should be;
+    a migration holds if there is nothing.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Proof:
     grade_held: bool | None = None
     locks: tuple[Lock, ...] = ()
     locks_held: bool | None = None
+    carried: int = 0
     diff: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
     not_shown: tuple[str, ...] = ()
@@ -327,6 +329,7 @@ def _judged(
         rollback=trial.rollback,
         rows="lost" if losses else "not shown" if unshown else "kept",
         grade_held=held,
+        carried=sum(table.rows.total() for table in after.contents.tables.values()),
         diff=tuple(diff),
         lost=lost,
         not_shown=unshown,

@@ -72,12 +72,12 @@ def markdown(proofs: Sequence[Proof]) -> str:
     lines += [f"| | {' | '.join(HEAD)} |", f"|{' --- |' * (len(HEAD) + 1)}"]
     for proof in proofs:
         mark = "**falls short**" if proof.falls_short else "holds"
-        lines.append(f"| {mark} | {' | '.join(_escaped(cell) for cell in _cells(proof))} |")
+        lines.append(f"| {mark} | {' | '.join(escaped(cell) for cell in _cells(proof))} |")
     for proof in proofs:
         if proof.falls_short:
             lines += ["", f"<details><summary>{proof.id}</summary>", ""]
-            lines += [f"- {_escaped(text)}" for text in (*proof.falls_short, *proof.notes)]
-            lines += [f"- lost: {_escaped(told)}" for told in proof.lost]
+            lines += [f"- {escaped(text)}" for text in (*proof.falls_short, *proof.notes)]
+            lines += [f"- lost: {escaped(told)}" for told in proof.lost]
             if proof.diff:
                 lines += ["", "````diff", *proof.diff, "````"]
             lines += ["", "</details>"]
@@ -93,14 +93,21 @@ def _cells(proof: Proof) -> tuple[str, ...]:
     """Return the cells of the table: see HEAD."""
     if not proof.applied:
         return (proof.id, "-", "-", "-", proof.grade or "-", "not applied")
-    heavy = [lock for lock in proof.locks if MODES.index(lock.mode) >= WEIGHTY]
-    locks = ", ".join(
-        f"{lock.object} {lock.mode}{' (rewrites)' if lock.rewrites else ''}" for lock in heavy
-    )
     columns = (proof.catalog, proof.rollback, proof.rows, proof.grade)
-    return (proof.id, *(cell or "-" for cell in columns), locks or "none")
+    return (proof.id, *(cell or "-" for cell in columns), locks(proof))
 
 
-def _escaped(text: str) -> str:
+def locks(proof: Proof) -> str:
+    """Return in words the locks that others have to wait for, and what is rewritten."""
+    heavy = [lock for lock in proof.locks if MODES.index(lock.mode) >= WEIGHTY]
+    return (
+        ", ".join(
+            f"{lock.object} {lock.mode}{' (rewrites)' if lock.rewrites else ''}" for lock in heavy
+        )
+        or "none"
+    )
+
+
+def escaped(text: str) -> str:
     """Return the text as one cell, or one item of a list."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
