@@ -94,16 +94,24 @@ def ordered(found: Any) -> Any:
 
 
 def all_beside(found: Sequence[Any]) -> list[Any]:
-    """Return every migration of the folders that `found` is from, in order.
+    """Return every migration of the folders that `found` is from, or depends on, in order.
 
     yoyo's own commands hand on a selection; what is missing or edited shows in the whole alone.
     """
     folders = list(dict.fromkeys(Path(migration.source_dir) for migration in found))
     names = {path.stem for folder in folders for path in folder.glob("*.sql")}
+    prepare(found)
+    elsewhere = [
+        Path(needed.source_dir)
+        for migration in found
+        for needed in migration.depends
+        if needed.id not in names
+    ]
+    if elsewhere and not set(elsewhere) <= set(folders):
+        return list(read(list(dict.fromkeys([*elsewhere, *folders]))))
     if names >= {m.id for m in found} and len(found) == sum(
         not name.endswith(".rollback") and not name.startswith("post-apply") for name in names
     ):
-        prepare(found)
         return list(topological_sort(found))
     return list(read(folders))
 
