@@ -6,9 +6,10 @@ python -m benchmarks runner --rounds 3
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import proof, runner
+from benchmarks import online, proof, runner
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
+    "online": online.main,
     "proof": proof.main,
     "runner": runner.main,
 }
