@@ -15,7 +15,7 @@
 --     It waits twice for transactions that are older than itself to end.
 -- Rollback: lossless; an index holds no row of its own.
 --
--- depends: 0001_initial_schema
+-- depends: 0003_grant_roles
 -- transactional: false
 
 CREATE INDEX CONCURRENTLY documents_search_idx

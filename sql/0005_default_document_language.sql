@@ -52,7 +52,7 @@ CREATE FUNCTION docmeta.fill_document_language()
     RETURNS trigger
     LANGUAGE plpgsql
     SECURITY DEFINER
-    SET search_path = ''
+    SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
     IF TG_OP = 'UPDATE' AND OLD.language IS NULL THEN
@@ -69,7 +69,7 @@ COMMENT ON FUNCTION docmeta.fill_document_language() IS
     'Makes a null language und as a document is written, and remembers it if it was '
     'null before.';
 
-REVOKE EXECUTE ON FUNCTION docmeta.fill_document_language() FROM PUBLIC;
+REVOKE ALL ON FUNCTION docmeta.fill_document_language() FROM PUBLIC;
 
 -- The rollback of the backfill may write nulls; who says docmeta.backfill without being
 -- it meets the check.
