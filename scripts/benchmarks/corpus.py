@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
+from psycopg2 import extensions
 
 SESSIONS = 2
 PART = 25_000  # documents of one transaction
@@ -261,9 +262,9 @@ def _together(
         raise failures[0]
 
 
-def _session(parameters: Mapping[str, Any], corpus: Corpus) -> Any:
+def _session(parameters: Mapping[str, Any], corpus: Corpus) -> extensions.connection:
     """Return a session in which no trigger fires, not even a foreign key's."""
-    connection = psycopg2.connect(**parameters)
+    connection: extensions.connection = psycopg2.connect(**parameters)
     connection.autocommit = True
     cursor = connection.cursor()
     cursor.execute("SET session_replication_role = replica")

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from psycopg2 import extensions
 
 from benchmarks.corpus import TAGS, TENANTS, Corpus
 from pgproof.errors import UserError
@@ -119,8 +120,8 @@ class Log:
     """The transactions of one kind that one pgbench did, in the order of their ends."""
 
     kind: str
-    ends: array[float] = field(default_factory=lambda: array("d"))
-    latencies: array[float] = field(default_factory=lambda: array("f"))
+    ends: "array[float]" = field(default_factory=lambda: array("d"))
+    latencies: "array[float]" = field(default_factory=lambda: array("f"))
 
     def between(self, start: float, end: float) -> Iterator[tuple[float, float]]:
         """Yield (scheduled, latency) of each that was under way at some moment of the span."""
@@ -274,12 +275,12 @@ def running(
             clients.stop(names)
 
 
-def make_logins(connection: Any) -> None:
+def make_logins(connection: extensions.connection) -> None:
     """Make the logins of the clients, with what they need at the first migration."""
     connection.cursor().execute(_LOGINS)
 
 
-def join_roles(connection: Any) -> None:
+def join_roles(connection: extensions.connection) -> None:
     """Make the logins members of the roles that the migrations made, as far as there are any."""
     cursor = connection.cursor()
     for login, role in ROLES.items():

@@ -10,9 +10,10 @@ its locks as long, and nothing of it stays but dead rows. What has to commit has
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Statements = Callable[[Any], Sequence[str]]
+from yoyo.migrations import Migration
+
+Statements = Callable[[Migration], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def _said(*statements: str) -> Statements:
     return lambda _: statements
 
 
-def _at_once(migration: Any) -> list[str]:
+def _at_once(migration: Migration) -> list[str]:
     """The migration's own statements, an index built and a constraint validated in their place."""
     changed = [
         re.sub(r"\s+NOT\s+VALID\b|(?<=INDEX )CONCURRENTLY (?:IF NOT EXISTS )?", "", statement.text)

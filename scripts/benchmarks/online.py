@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 
@@ -158,9 +157,9 @@ def _machine(server: Server, documents: Corpus) -> list[str]:
     with closing(psycopg2.connect(**server.parameters(DATABASE))) as connection:
         cursor = connection.cursor()
 
-        def value(query: str) -> Any:
+        def value(query: str) -> str:
             cursor.execute(query)
-            return cursor.fetchall()[0][0]
+            return str(cursor.fetchall()[0][0])
 
         number = connection.server_version
         size = value("SELECT pg_database_size(current_database())")
@@ -170,7 +169,7 @@ def _machine(server: Server, documents: Corpus) -> list[str]:
         f"PostgreSQL {number // 10000}.{number % 10000}, over a unix socket, durable (fsync, "
         f"synchronous_commit and full_page_writes on), shared_buffers {buffers}",
         f"{documents.documents:,} documents and {documents.documents * 4:,} audit rows of three "
-        f"tenants at the start, seed {documents.seed}; {size / 2**30:.1f} GiB at the end",
+        f"tenants at the start, seed {documents.seed}; {int(size) / 2**30:.1f} GiB at the end",
     ]
 
 

@@ -27,13 +27,13 @@ moment: all who wait count, not only who was met. Each client is a process of it
 of its own, sets `docmeta.tenant_id`, and keeps its connections and prepared statements through the
 whole run.
 
-Each migration is applied by `migrate up --to`, taken back by `migrate down --to`, and applied again,
-for the next one builds on it. Before each step nothing is done for {quiet:g} s. A step counts from the
-start of `migrate` until {after:g} s after its end, with every transaction that was under way at some
-moment of that.
+Each migration is applied by `migrate up --to`, taken back by `migrate down --to`, and applied
+again, for the next one builds on it. Before each step nothing is done for {quiet:g} s. A step
+counts from the start of `migrate` until {after:g} s after its end, with every transaction that was
+under way at some moment of that.
 
-Without a migration ({baseline:.0f} s in all) the longest stall of a read was {read:.0f} ms, that of a
-write {write:.0f} ms; the median over the {spans} quiet times was {median_read:.0f} ms and
+Without a migration ({baseline:.0f} s in all) the longest stall of a read was {read:.0f} ms, that of
+a write {write:.0f} ms; the median over the {spans} quiet times was {median_read:.0f} ms and
 {median_write:.0f} ms. The bound for a step is {above:.0f} ms above the longest.
 Transactions that failed at a client: {errors}.
 """
@@ -61,10 +61,10 @@ longest.
 _COSTS = """\
 ## Locks, log and size
 
-Locks that make anybody wait (SHARE UPDATE EXCLUSIVE: other DDL and VACUUM alone), as pgproof sees
-them in a scratch database; relations are in the schema docmeta where no other is named. Log, growth
-(tables with their indexes) and dead rows are what was added beyond what the clients add in that
-time.
+Locks that make anybody wait (SHARE UPDATE EXCLUSIVE: other DDL and VACUUM alone): of a migration as
+pgproof sees them in a scratch database, of an obvious way as it held them at its end. Relations are
+in the schema docmeta where no other is named. Log, growth (tables with their indexes) and dead rows
+are what was added beyond what the clients add in that time.
 """
 
 
@@ -84,8 +84,8 @@ class Figures:
         ordered = sorted(latencies)
         if not ordered:
             return cls()
-        ranks = [max(0, math.ceil(share * len(ordered)) - 1) for share in (0.5, 0.99, 0.999)]
-        return cls(len(ordered), *(ordered[rank] for rank in ranks), ordered[-1])
+        p50, p99, p999 = (ordered[math.ceil(s * len(ordered)) - 1] for s in (0.5, 0.99, 0.999))
+        return cls(len(ordered), p50, p99, p999, ordered[-1])
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def reported(
         elif span.operation != "tidy":
             met = [(at, text) for at, text in left if span.start <= at <= span.until]
             left = [error for error in left if error not in met]
-            locks = modes.get((span.name, span.operation), {})
+            locks = modes.get((span.name, span.operation), span.locks)
             steps.append(Step(span, quiet[-1], figures, [text for _, text in met], locks))
     width = (spans[-1].end - spans[0].start) / 4000
     bins = {kind: _longest(clients, kind, spans, width) for kind in KINDS}
@@ -190,7 +190,7 @@ def _longest(clients: Clients, kind: str, spans: Sequence[Span], width: float) -
 
 def page(report: Report, picture: str | None) -> str:
     """Return the whole page; `picture` is the file of its picture, if there is one."""
-    every = [step for step in report.steps]
+    every = report.steps
     medians = {k: Figures.of(q[k].longest for q in report.quiet).p50 for k in KINDS}
     quiet = [span for span in report.spans if span.operation == "quiet"]
     source = (
@@ -234,7 +234,8 @@ def _errors(report: Report) -> str:
         for is_ours in (True, False)
     )
     quiet = len(report.errors)
-    return f"{ours or 'none'} in a step, {quiet or 'none'} in quiet times, {obvious or 'none'} in an obvious way"
+    places = ((ours, "a step"), (quiet, "quiet times"), (obvious, "an obvious way"))
+    return ", ".join(f"{count or 'none'} in {where}" for count, where in places)
 
 
 def _named(step: Step) -> str:
@@ -286,14 +287,21 @@ def _costs(steps: Sequence[Step]) -> Iterator[list[str]]:
     yield ["", "locks", "log, MiB", "growth, MiB", "dead rows"]
     for step in steps:
         span = step.span
-        locks = "; ".join(f"{name} {mode}" for name, mode in step.locks.items())
         yield [
             _named(step),
-            "" if span.operation == "obvious" else locks.replace("docmeta.", "") or "none",
+            _locks(step.locks),
             f"{span.wal / 2**20:.1f}",
             f"{span.growth / 2**20:.1f}",
             f"{span.dead:,.0f}",
         ]
+
+
+def _locks(locks: Locks) -> str:
+    """Return the locks, by mode; of a failed way there are none to be seen."""
+    modes: dict[str, list[str]] = {}
+    for name, mode in locks.items():
+        modes.setdefault(mode, []).append(name.removeprefix("docmeta."))
+    return "; ".join(f"{', '.join(names)} {mode}" for mode, names in modes.items()) or "none"
 
 
 def _table(rows: Iterator[list[str]]) -> str:

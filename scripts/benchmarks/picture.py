@@ -19,25 +19,44 @@ SECONDS = 240.0  # of a strip, at least
 LEAST, MOST = 0.0001, 100.0  # seconds: the lowest and the highest line that there can be
 
 _STYLE = """
-    svg { --ink: #1f2328; --faint: #d1d9e0; --paper: #ffffff; --read: #1a7f37; --write: #0550ae;
-        --ours: #8250df; --obvious: #bc4c00; }
-    @media (prefers-color-scheme: dark) {
-        svg { --ink: #e6edf3; --faint: #3d444d; --paper: #0d1117; --read: #3fb950;
-            --write: #58a6ff; --ours: #bc8cff; --obvious: #f0883e; }
-    }
-    text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif;
-        fill: var(--ink); }
+    text { font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
     .title { font-size: 17px; font-weight: 600; }
     .small { font-size: 11px; }
     .end { text-anchor: end; }
-    .paper { fill: var(--paper); }
-    .grid { stroke: var(--faint); stroke-width: 1; }
-    .bound { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 5 4; }
+    .grid { stroke-width: 1; }
+    .bound { stroke-width: 1; stroke-dasharray: 5 4; }
     .read, .write { fill: none; stroke-width: 1.2; stroke-linejoin: round; }
-    .read { stroke: var(--read); } .write { stroke: var(--write); }
-    .ours { fill: var(--ours); fill-opacity: .28; } text.ours { fill-opacity: 1; }
-    .obvious { fill: var(--obvious); fill-opacity: .3; } text.obvious { fill-opacity: 1; }
+    rect.ours, rect.obvious { fill-opacity: .3; }
 """
+# Spelled out for each theme: not every reader of SVG knows the variables of CSS.
+_COLOURS = """
+    text { fill: %(ink)s; }
+    .paper { fill: %(paper)s; }
+    .grid { stroke: %(faint)s; }
+    .bound { stroke: %(ink)s; }
+    .read { stroke: %(read)s; }
+    .write { stroke: %(write)s; }
+    .ours { fill: %(ours)s; }
+    .obvious { fill: %(obvious)s; }
+"""
+_LIGHT = {
+    "ink": "#1f2328",
+    "paper": "#ffffff",
+    "faint": "#d8dee4",
+    "read": "#1a7f37",
+    "write": "#0550ae",
+    "ours": "#8250df",
+    "obvious": "#bc4c00",
+}
+_DARK = {
+    "ink": "#e6edf3",
+    "paper": "#0d1117",
+    "faint": "#30363d",
+    "read": "#3fb950",
+    "write": "#58a6ff",
+    "ours": "#bc8cff",
+    "obvious": "#f0883e",
+}
 _SIGNS = {"forward": "↑", "rollback": "↓", "again": "↑ again"}
 
 
@@ -51,7 +70,8 @@ def drawn(report: Report) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         f'width="{WIDTH}" height="{height}" role="img" aria-labelledby="title">',
-        f"<style>{_STYLE}</style>",
+        f"<style>{_STYLE}{_COLOURS % _LIGHT}@media (prefers-color-scheme: dark) {{"
+        f"{_COLOURS % _DARK}}}</style>",
         f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
         *_legend(report),
     ]

@@ -14,13 +14,15 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import psycopg2
+from psycopg2 import extensions
+from yoyo.migrations import Migration
 
 from benchmarks import load
 from benchmarks.obvious import Way
@@ -37,6 +39,11 @@ _COUNTS = """
          FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
          WHERE nspname ~ '^docmeta' AND relkind IN ('r', 'm')),
         (SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE schemaname ~ '^docmeta')
+"""
+_HELD = """
+    SELECT relation::regclass::text, mode FROM pg_locks JOIN pg_class c ON c.oid = relation
+    WHERE pid = pg_backend_pid() AND relkind IN ('r', 'p')
+        AND relnamespace = 'docmeta'::regnamespace AND relname !~ '^bench_'
 """
 # A rollback that keeps rows elsewhere, or brings them back from there.
 _COPIES = re.compile(r"\b(?:parks?|parked|cop(?:y|ies|ied))\b")
@@ -65,6 +72,7 @@ class Span:
     dead: float = 0.0
     copies: bool = False
     failure: str | None = None
+    locks: Locks = field(default_factory=dict)  # of an obvious way, as its own session holds them
 
     @property
     def is_ours(self) -> bool:
@@ -113,7 +121,7 @@ class Run:
         self._pace = tuple((b - a) / (end - start) for a, b in zip(before, after, strict=True))
         self.spans.append(Span("quiet", "", start, end))
 
-    def each_way(self, migration: Any, before: str, ways: Sequence[Way]) -> None:
+    def each_way(self, migration: Migration, before: str, ways: Sequence[Way]) -> None:
         """Measure one migration: forward, back to `before`, in the obvious ways, and again.
 
         Raises UserError if it cannot be applied; a rollback that fails is noted, no more.
@@ -142,11 +150,12 @@ class Run:
             raise UserError(f"{name} could not be applied:\n{failure}")
         return failure is None
 
-    def _obvious(self, migration: Any, way: Way) -> None:
+    def _obvious(self, migration: Migration, way: Way) -> None:
         self.quiet(self._seconds)
         name = way.instead_of or migration.id
         self._tell(f"{name}: the obvious way, {way.words}")
         failure = None
+        held: Locks = {}
         before = self._counts()
         start = time.time()
         with closing(psycopg2.connect(**self._parameters)) as connection:
@@ -157,6 +166,7 @@ class Run:
                     cursor.execute(statement)
                 end = time.time()
                 after = _read(cursor)
+                held = _held(cursor)
             except psycopg2.Error as error:
                 end = time.time()
                 failure = str(error).splitlines()[0]
@@ -164,7 +174,9 @@ class Run:
                 connection.rollback()
         if failure:
             after = self._counts()
-        span = Span("obvious", name, start, end, way.words, end - start, failure=failure)
+        span = Span(
+            "obvious", name, start, end, way.words, end - start, failure=failure, locks=held
+        )
         self._note(span, before, after)
         if way.undo or way.cleanup:
             self._tidy(name, [*way.undo, *way.cleanup])
@@ -238,14 +250,24 @@ def locks(files: Sequence[Any]) -> dict[tuple[str, str], Locks]:
                 ):
                     with backend.changing(), trace.traced(backend) as effects:
                         backend.run_one(migration, operation)
-                    found[migration.id, word] = {
-                        name: mode
-                        for name, mode in trace.strongest(effects).items()
-                        if trace.MODES.index(mode) >= trace.WEIGHTY
-                    }
+                    found[migration.id, word] = _weighty(trace.strongest(effects).items())
     return found
 
 
-def _read(cursor: Any) -> tuple[float, ...]:
+def _read(cursor: extensions.cursor) -> tuple[float, ...]:
     cursor.execute(_COUNTS)
     return tuple(float(value or 0) for value in cursor.fetchall()[0])
+
+
+def _held(cursor: extensions.cursor) -> Locks:
+    cursor.execute(_HELD)
+    return _weighty((name, trace.worded(mode)) for name, mode in cursor.fetchall())
+
+
+def _weighty(taken: Iterable[tuple[str, str]]) -> Locks:
+    """Return the strongest mode of each relation, where that makes anybody wait."""
+    found: dict[str, str] = {}
+    for name, mode in sorted(taken, key=lambda pair: trace.MODES.index(pair[1])):
+        if trace.MODES.index(mode) >= trace.WEIGHTY:
+            found[name] = mode
+    return found
