@@ -4,10 +4,11 @@
 SET docmeta.actor = 'ada';
 SET docmeta.request_id = 'req-2';
 
+INSERT INTO docmeta.hash_index (sha256, size_bytes) VALUES (sha256('three'), 5);
 INSERT INTO docmeta.documents (tenant_id, content_sha256, filename, deleted_at, deleted_by)
 VALUES
     (1, sha256('one'), 'scan.pdf', NULL, NULL),
-    (1, sha256(''), 'empty.txt', '2026-03-07 00:00+00', 'ada'),
+    (1, sha256('three'), 'draft.txt', '2026-03-03 00:00+00', 'ada'),
     (2, sha256('one'), 'reply.eml', NULL, NULL);
 
 UPDATE docmeta.documents SET title = 'Invoice 4712', page_count = 3
@@ -30,5 +31,6 @@ SET docmeta.tenant_id = '1';
 SELECT docmeta.purge_documents('1 day', 1);
 RESET docmeta.tenant_id;
 
--- As after an append that was rolled back.
+-- As after rows that were never committed.
+SELECT nextval('docmeta.documents_id_seq');
 SELECT nextval('docmeta.audit_log_id_seq');
