@@ -13,7 +13,13 @@ from benchmarks.online_page import ABOVE, Report
 from benchmarks.steps import Span
 
 WIDTH, LEFT, RIGHT = 1200, 60, 12
-HEAD, STRIP, LABELS, FOOT = 78, 130, 86, 26  # heights: the legend, a strip, what is above, below it
+HEAD, STRIP, LABELS, FOOT = (
+    78,
+    140,
+    100,
+    26,
+)  # heights: the legend, a strip, what is above, below it
+LETTERS = 17  # of a label, at most
 STRIPS = 5  # at most
 SECONDS = 240.0  # of a strip, at least
 LEAST, MOST = 0.0001, 100.0  # seconds: the lowest and the highest line that there can be
@@ -178,7 +184,7 @@ def _bands(
             f", {span.seconds:.2f} s</title></rect>"
         )
         if span.start >= start:
-            short = words if len(words) <= 20 else f"{words[:19]}…"
+            short = words if len(words) <= LETTERS else f"{words[: LETTERS - 1].strip()}…"
             place = f"{left + 4:.1f} {top - 6}"
             yield (
                 f'<text class="small {kind}" transform="translate({place}) rotate(-55)">'
