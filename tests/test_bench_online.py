@@ -45,7 +45,7 @@ WAYS = {
             "write behind a lock",
             lambda _: [
                 "LOCK TABLE docmeta.hash_index IN SHARE MODE",
-                "UPDATE docmeta.documents SET author = 'x' WHERE tenant_id = 3",
+                "UPDATE docmeta.documents SET author = 'x' WHERE id <= 2000",
                 _SLEEP,
             ],
         )
@@ -120,7 +120,7 @@ def test_what_is_planted_is_seen_and_nothing_else(
     behind = ways["write behind a lock"]
     assert behind.during["write"].longest > STALL * 0.6 > behind.during["read"].longest
     assert behind.locks == {"docmeta.hash_index": "SHARE"}
-    assert behind.span.dead > 50
+    assert behind.span.dead > 1000
     assert "nothing" in str(ways["no such column"].span.failure)
     assert ways["no such column"].span.name == stalls
 

@@ -65,7 +65,8 @@ _FIRST = """
     OVERRIDING SYSTEM VALUE
     SELECT pg_temp.tenant(n), n, 'Tag ' || n, '#' || substr(md5(n::text), 1, 6), at, 'anna', at,
         'anna'
-    FROM (SELECT timestamptz '{until}' - interval '2 years' AS at) AS begun, generate_series({classes}::bigint, {classes} * ({tags} * 3 + 1) - 1) AS n;
+    FROM (SELECT timestamptz '{until}' - interval '2 years' AS at) AS begun,
+        generate_series({classes}::bigint, {classes} * ({tags} * 3 + 1) - 1) AS n;
 """
 
 # Of a part: the documents from %(first)s to %(last)s, and what hangs on them.
