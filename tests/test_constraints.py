@@ -497,6 +497,8 @@ def test_on_delete_does_what_it_says(name: str, docs: Database) -> None:
         assert docs.value(f"SELECT count(*) FROM docmeta.{table}") == before - 1
     else:
         assert "ON DELETE RESTRICT" in text
+        # A log refuses any DELETE by trigger; its key guards it where that is switched off.
+        docs.query(f"ALTER TABLE docmeta.{goes.split()[0]} DISABLE TRIGGER USER")
         with pytest.raises(psycopg2.IntegrityError) as caught:
             docs.query(f"DELETE FROM docmeta.{goes}")
         assert caught.value.diag.constraint_name == name

@@ -369,10 +369,15 @@ def _teller(arguments: argparse.Namespace, backend: PgproofBackend) -> Callable[
     progress = backend.connection.on_wait = Progress(sys.stderr)
     words = {"apply": "applied", "rollback": "rolled back"}
 
+    def note(line: str) -> None:
+        progress.clear()
+        _tell(line)
+
     def tell(done: Done) -> None:
         progress.clear()
         _say(arguments, f"{words[done.operation]} {done.id} [{done.seconds * 1000:.1f} ms]")
 
+    backend.notify = note
     return tell
 
 

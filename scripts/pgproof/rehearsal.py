@@ -268,7 +268,7 @@ class Stage:
         self.lines = lines
         path = Path(migration.path)
         if operation == "rollback":
-            path = migrations.rollback_path(migration)
+            path = Path(migrations.rollback_path(migration))
         promised = migrations.promise(migration)
         added = [(oid, name) for oid, name in _gone(self._relations, before) if oid in before]
         return Step(

@@ -97,7 +97,7 @@ class Statement:
         return re.sub('"', lambda _: next(kept), folded)
 
 
-def decode(raw: bytes, path: Path) -> str:
+def decode(raw: bytes, path: str | Path) -> str:
     r"""Return the text of a file: UTF-8, without a BOM, each CRLF and CR as LF.
 
     So yoyo reads line ends too, and a file is one migration, with one checksum, on every system.
@@ -138,7 +138,9 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
         if token is None:  # never; better a loud end than a file of which the rest is not run
             raise AssertionError(f"no token at {position}: {text[position : position + 20]!r}")
         kind, begun = token.lastgroup, position
-        position, closed = _past(text, token)
+        position, closed = (
+            _past(text, token) if kind in ("dollar", "block") else (token.end(), True)
+        )
         if kind == "gap" or (kind == "block" and closed):
             continue
         if kind == "semicolon" and not parentheses and not begins:
