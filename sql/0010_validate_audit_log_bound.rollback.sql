@@ -1,5 +1,5 @@
--- The check of 0009 is not validated any more: it is made anew as 0009 left it. There is
--- no statement for less.
+-- The check of 0009 is not validated any more: it is made anew as 0009 left it. There
+-- is no statement for less.
 --
 -- squawk-ignore-file ban-drop-constraint
 

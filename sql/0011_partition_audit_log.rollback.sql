@@ -17,7 +17,8 @@ DROP FUNCTION docmeta.make_audit_log_months(integer);
 DROP FUNCTION docmeta.guard_audit_log_partition(text, text);
 DROP FUNCTION docmeta.audit_log_partitions();
 
--- The first partition stands alone again, without the end that it may have been promised.
+-- The first partition stands alone again, without the end that it may have been
+-- promised.
 DO $first$
 BEGIN
     IF to_regclass('docmeta.audit_log_first') IS NOT NULL THEN
@@ -68,7 +69,7 @@ $first$;
 INSERT INTO docmeta.audit_log_first SELECT * FROM docmeta.audit_log;
 
 -- Rights move back, and the sequence goes on where it stood.
-DO $identity$
+DO $rights$
 DECLARE
     held          record;
     last_id       bigint;
@@ -79,8 +80,10 @@ DECLARE
     );
 BEGIN
     FOR held IN
-        SELECT privilege_type || coalesce(' (' || quote_ident(attname) || ')', '') AS privilege,
-            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
+        SELECT
+            privilege_type || coalesce(' (' || quote_ident(attname) || ')', '')
+                AS privilege,
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
                 AS grantee,
             CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS may_grant
         FROM (
@@ -104,8 +107,7 @@ BEGIN
     PERFORM setval('docmeta.audit_log_id_seq', last_id, is_given);
     FOR held IN
         SELECT privilege_type,
-            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
-                AS grantee
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee
         FROM aclexplode(sequence_acl)
         WHERE grantee <> (
             SELECT relowner FROM pg_catalog.pg_class
@@ -116,7 +118,7 @@ BEGIN
             held.privilege_type, held.grantee);
     END LOOP;
 END
-$identity$;
+$rights$;
 
 ALTER INDEX docmeta.audit_log_first_pkey RENAME TO audit_log_pkey;
 ALTER INDEX docmeta.audit_log_first_document_idx RENAME TO audit_log_document_idx;

@@ -1,22 +1,23 @@
--- audit_log can be kept by month, and whole months be dropped: it is partitioned, and the
--- table that was there before is its first partition, unread and uncopied.
+-- audit_log can be kept by month, and whole months be dropped: it is partitioned, and
+-- the table that was there before is its first partition, unread and uncopied.
 --
--- Why: to make a partitioned table beside it and copy would stop every writer for as long
---     as the copy takes, or need triggers that write twice; to delete old rows one by one
---     costs more than it cost to write them, and leaves their room behind.
---     No month is made here: two databases that ran this file a year apart must be alike.
+-- Why: to make a partitioned table beside it and copy would stop every writer for as
+--     long as the copy takes, or need triggers that write twice; to delete old rows one
+--     by one costs more than it cost to write them, and leaves their room behind. No
+--     month is made here: two databases that ran this file a year apart must be alike.
 --     docmeta.make_audit_log_months() makes them from the clock, and on its first calls
 --     ends the first partition, which reaches to infinity until then. What has no month
 --     goes to the DEFAULT partition, so that no append fails.
 --     Statement triggers are not cloned to partitions: each has its own, or TRUNCATE of
 --     one by its own name would go through. No client has a right on one: rights are on
 --     audit_log alone, and moved there as they were.
---     The identity moves: 18 attaches no table that has one. Under the lock no writer is
---     between taking an id and using it, and the new sequence goes on where the old stood.
+--     The identity moves: 18 attaches no table that has one. Under the lock no writer
+--     is between taking an id and using it, and the new sequence goes on where the old
+--     stood.
 -- Locks: docmeta.audit_log ACCESS EXCLUSIVE, for as long as rows of the catalog take to
 --     write: 0010 has shown that the check of 0009 holds, so no row is read.
--- Rollback: lossless; the rows of later partitions are copied back into the first, under
---     a lock that stops readers and writers while it copies, and ids go on.
+-- Rollback: lossless; the rows of later partitions are copied back into the first,
+--     under a lock that stops readers and writers while it copies, and ids go on.
 --
 -- squawk-ignore-file renaming-table, renaming-object
 -- depends: 0010_validate_audit_log_bound
@@ -92,9 +93,9 @@ COMMENT ON TRIGGER audit_log_append_only ON docmeta.audit_log IS
     'A log is only added to.';
 
 -- What clients may do on the table moves to the new one: whoever was granted something
--- since 0003, by whatever name, has it still. The sequence goes on where it stood, cached
--- values counted as given out.
-DO $identity$
+-- since 0003, by whatever name, has it still. The sequence goes on where it stood,
+-- cached values counted as given out.
+DO $rights$
 DECLARE
     held          record;
     last_id       bigint;
@@ -105,8 +106,10 @@ DECLARE
     );
 BEGIN
     FOR held IN
-        SELECT privilege_type || coalesce(' (' || quote_ident(attname) || ')', '') AS privilege,
-            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
+        SELECT
+            privilege_type || coalesce(' (' || quote_ident(attname) || ')', '')
+                AS privilege,
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
                 AS grantee,
             CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS may_grant
         FROM (
@@ -131,8 +134,7 @@ BEGIN
     PERFORM setval('docmeta.audit_log_id_seq', last_id, is_given);
     FOR held IN
         SELECT privilege_type,
-            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
-                AS grantee
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee
         FROM aclexplode(sequence_acl)
         WHERE grantee <> (
             SELECT relowner FROM pg_catalog.pg_class
@@ -143,7 +145,7 @@ BEGIN
             held.privilege_type, held.grantee);
     END LOOP;
 END
-$identity$;
+$rights$;
 
 ALTER TABLE docmeta.audit_log
     ATTACH PARTITION docmeta.audit_log_first
@@ -154,7 +156,7 @@ ALTER TABLE docmeta.audit_log
 
 -- A function of its own, so that a migration that gives partitions something more (row
 -- security, say) replaces these few lines and not those that move months about.
-CREATE FUNCTION docmeta.guard_audit_log_partition(partition text, holding text)
+CREATE FUNCTION docmeta.guard_audit_log_partition(partition_name text, holding text)
     RETURNS void
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -163,26 +165,26 @@ DECLARE
     granted record;
 BEGIN
     EXECUTE format('COMMENT ON TABLE docmeta.%I IS %L',
-        partition, 'Partition of docmeta.audit_log: ' || holding || '.');
+        partition_name, 'Partition of docmeta.audit_log: ' || holding || '.');
     EXECUTE format(
         'CREATE TRIGGER %1$I BEFORE UPDATE OR DELETE OR TRUNCATE ON docmeta.%2$I '
         'FOR EACH STATEMENT EXECUTE FUNCTION docmeta.refuse_change(''append-only'')',
-        partition || '_append_only', partition);
+        partition_name || '_append_only', partition_name);
     EXECUTE format('ALTER TABLE docmeta.%2$I ENABLE ALWAYS TRIGGER %1$I',
-        partition || '_append_only', partition);
+        partition_name || '_append_only', partition_name);
     EXECUTE format('COMMENT ON TRIGGER %1$I ON docmeta.%2$I IS %3$L',
-        partition || '_append_only', partition, 'A log is only added to.');
+        partition_name || '_append_only', partition_name, 'A log is only added to.');
 
     -- Default privileges may have granted something.
     FOR granted IN
         SELECT DISTINCT
-            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
-                AS role
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS role
         FROM pg_class, aclexplode(relacl)
-        WHERE pg_class.oid = format('docmeta.%I', partition)::regclass
+        WHERE pg_class.oid = format('docmeta.%I', partition_name)::regclass
             AND grantee <> relowner
     LOOP
-        EXECUTE format('REVOKE ALL ON docmeta.%I FROM %s', partition, granted.role);
+        EXECUTE format('REVOKE ALL ON docmeta.%I FROM %s',
+            partition_name, granted.role);
     END LOOP;
 END
 $guard$;
@@ -198,7 +200,7 @@ SELECT docmeta.guard_audit_log_partition('audit_log_default', 'what has no month
 -- Months ------------------------------------------------------------------------------
 
 CREATE FUNCTION docmeta.audit_log_partitions()
-    RETURNS TABLE (partition text, starts_at timestamptz, ends_at timestamptz)
+    RETURNS TABLE (partition_name text, starts_at timestamptz, ends_at timestamptz)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     SET timezone = 'UTC'
@@ -215,8 +217,8 @@ AS $partitions$
 $partitions$;
 REVOKE ALL ON FUNCTION docmeta.audit_log_partitions() FROM PUBLIC;
 COMMENT ON FUNCTION docmeta.audit_log_partitions() IS
-    'The partitions of docmeta.audit_log but for the DEFAULT, the oldest first, and what '
-    'each holds: from starts_at on, before ends_at.';
+    'The partitions of docmeta.audit_log but for the DEFAULT, the oldest first, and '
+    'what each holds: from starts_at on, before ends_at.';
 
 CREATE FUNCTION docmeta.make_audit_log_months(ahead integer)
     RETURNS SETOF text
@@ -236,7 +238,8 @@ DECLARE
     open_since   timestamptz;
     closed_at    timestamptz;
     is_validated boolean;
-    partition    text;
+    stray        timestamptz;
+    new_name     text;
     index_name   text;
 BEGIN
     IF ahead IS NULL OR ahead NOT BETWEEN 1 AND 120 THEN
@@ -253,7 +256,7 @@ BEGIN
     -- month the first partition; where months lacked, the DEFAULT.
     last_end := (SELECT max(ends_at) FROM docmeta.audit_log_partitions());
     IF last_end = 'infinity' THEN
-        SELECT p.partition, p.starts_at INTO open_table, open_since
+        SELECT p.partition_name, p.starts_at INTO open_table, open_since
         FROM docmeta.audit_log_partitions() AS p WHERE p.ends_at = 'infinity';
     ELSE
         last_end := coalesce(last_end, '-infinity');
@@ -275,34 +278,41 @@ BEGIN
         WHERE conrelid = format('docmeta.%I', open_table)::regclass
             AND conname = 'audit_log_end_check';
 
-        -- An end that comes too near is put off: when it came, appends would fail.
-        IF closed_at < clock_timestamp() + interval '14 days' AND NOT is_validated THEN
+        -- Entries beyond its end (a clock was wrong) it could never be without. And an
+        -- end that comes near before it was shown to hold is put off: when it came,
+        -- appends would fail.
+        EXECUTE format(
+            'SELECT min(occurred_at) FROM docmeta.%I '
+            'WHERE occurred_at < %L OR occurred_at >= %L',
+            open_table, open_since, coalesce(closed_at, horizon)) INTO stray;
+        IF NOT is_validated
+            AND (stray IS NOT NULL
+                OR closed_at < clock_timestamp() + interval '14 days')
+        THEN
             EXECUTE format('ALTER TABLE docmeta.%I DROP CONSTRAINT audit_log_end_check',
                 open_table);
             closed_at := NULL;
         END IF;
 
-        IF closed_at IS NULL THEN
-            IF open_table = 'audit_log_default' AND EXISTS (
-                SELECT FROM docmeta.audit_log_default
-                WHERE occurred_at < last_end OR occurred_at >= horizon
-            ) THEN
-                RAISE EXCEPTION 'audit_log_default holds entries before % or from % on',
-                    last_end, horizon
-                    USING DETAIL = 'It cannot become the partition between these.',
-                        HINT = 'Was a clock wrong? As a superuser, move them away.';
-            END IF;
+        IF stray IS NOT NULL THEN
+            RAISE WARNING 'docmeta.% cannot be given an end: it has an entry of %',
+                open_table, stray
+                USING DETAIL = 'All that is written goes there, and no month is made.',
+                    HINT = 'Was a clock wrong? A superuser must mend that entry.';
+            RETURN;
+        ELSIF closed_at IS NULL THEN
             EXECUTE format(
                 'ALTER TABLE docmeta.%I ADD CONSTRAINT audit_log_end_check '
                 'CHECK (occurred_at >= %L AND occurred_at < %L) NOT VALID',
                 open_table, open_since, horizon);
             EXECUTE format(
-                'COMMENT ON CONSTRAINT audit_log_end_check ON docmeta.%I IS %L', open_table,
-                'The partition is to end here: call docmeta.make_audit_log_months again.');
+                'COMMENT ON CONSTRAINT audit_log_end_check ON docmeta.%I IS %L',
+                open_table, 'Its end to be: call docmeta.make_audit_log_months again.');
             RETURN NEXT format('%s is to end at %s: call again', open_table, horizon);
             RETURN;
         ELSIF NOT is_validated THEN
-            EXECUTE format('ALTER TABLE docmeta.%I VALIDATE CONSTRAINT audit_log_end_check',
+            EXECUTE format(
+                'ALTER TABLE docmeta.%I VALIDATE CONSTRAINT audit_log_end_check',
                 open_table);
             RETURN NEXT format('%s was read, and does end at %s: call again',
                 open_table, closed_at);
@@ -315,18 +325,22 @@ BEGIN
         EXECUTE format('ALTER TABLE docmeta.audit_log DETACH PARTITION docmeta.%I',
             open_table);
         IF open_table = 'audit_log_default' THEN
-            partition := 'audit_log_from_' || to_char(open_since, 'YYYY_MM');
-            EXECUTE format('ALTER TABLE docmeta.audit_log_default RENAME TO %I', partition);
-            EXECUTE format('ALTER TRIGGER audit_log_default_append_only ON docmeta.%I '
-                'RENAME TO %I', partition, partition || '_append_only');
+            new_name := 'audit_log_from_' || to_char(open_since, 'YYYY_MM');
+            EXECUTE format(
+                'ALTER TABLE docmeta.audit_log_default RENAME TO %I', new_name);
+            EXECUTE format(
+                'ALTER TRIGGER audit_log_default_append_only ON docmeta.%I '
+                'RENAME TO %I', new_name, new_name || '_append_only');
+            EXECUTE format('COMMENT ON TABLE docmeta.%I IS %L', new_name,
+                'Partition of docmeta.audit_log: months that lacked once.');
             FOR index_name IN
                 SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-                WHERE indrelid = format('docmeta.%I', partition)::regclass
+                WHERE indrelid = format('docmeta.%I', new_name)::regclass
             LOOP
                 EXECUTE format('ALTER INDEX docmeta.%I RENAME TO %I', index_name,
-                    replace(index_name, 'audit_log_default', partition));
+                    replace(index_name, 'audit_log_default', new_name));
             END LOOP;
-            open_table := partition;
+            open_table := new_name;
         END IF;
         EXECUTE format(
             'ALTER TABLE docmeta.audit_log ATTACH PARTITION docmeta.%I '
@@ -337,7 +351,8 @@ BEGIN
         EXECUTE format('ALTER TABLE docmeta.%I DROP CONSTRAINT audit_log_end_check',
             open_table);
         IF to_regclass('docmeta.audit_log_default') IS NULL THEN
-            CREATE TABLE docmeta.audit_log_default PARTITION OF docmeta.audit_log DEFAULT;
+            CREATE TABLE docmeta.audit_log_default
+                PARTITION OF docmeta.audit_log DEFAULT;
             PERFORM docmeta.guard_audit_log_partition(
                 'audit_log_default', 'what has no month');
         END IF;
@@ -345,21 +360,23 @@ BEGIN
         RETURN NEXT format('%s ends at %s', open_table, closed_at);
     END IF;
 
-    -- Made beside and attached, for PARTITION OF would lock out readers. That the DEFAULT
-    -- has nothing for a month is read from the DEFAULT, which is empty or nearly so.
+    -- Made beside and attached, for PARTITION OF would lock out readers. That the
+    -- DEFAULT has nothing for a month is read from the DEFAULT, which is empty or
+    -- nearly so.
     last_end := greatest(last_end, this_month);
     WHILE last_end < horizon LOOP
-        partition := 'audit_log_' || to_char(last_end, 'YYYY_MM');
+        new_name := 'audit_log_' || to_char(last_end, 'YYYY_MM');
         EXECUTE format(
             'CREATE TABLE docmeta.%I '
-            '(LIKE docmeta.audit_log INCLUDING ALL EXCLUDING IDENTITY)', partition);
+            '(LIKE docmeta.audit_log '
+            'INCLUDING ALL EXCLUDING IDENTITY EXCLUDING COMMENTS)', new_name);
         PERFORM docmeta.guard_audit_log_partition(
-            partition, to_char(last_end, 'YYYY-MM') || ', by UTC');
+            new_name, to_char(last_end, 'YYYY-MM') || ', by UTC');
         EXECUTE format(
             'ALTER TABLE docmeta.audit_log ATTACH PARTITION docmeta.%I '
             'FOR VALUES FROM (%L) TO (%L)',
-            partition, last_end, last_end + interval '1 month');
-        RETURN NEXT partition || ' is made';
+            new_name, last_end, last_end + interval '1 month');
+        RETURN NEXT new_name || ' is made';
         last_end := last_end + interval '1 month';
     END LOOP;
 END
@@ -367,10 +384,10 @@ $make$;
 REVOKE ALL ON FUNCTION docmeta.make_audit_log_months(integer) FROM PUBLIC;
 COMMENT ON FUNCTION docmeta.make_audit_log_months(integer) IS
     'Makes the partitions of this month and of so many ahead, and tells what it did; '
-    'nothing is left to do when it returns no row. Call it daily, with 3. Where entries '
-    'lie in a partition without an end (the first one at first; the DEFAULT where months '
-    'lacked) it gives it one, in three calls that stop nobody; the last of them must '
-    'come before that end.';
+    'nothing is left to do when it returns no row. Call it daily, with 3. Where '
+    'entries go to a partition without an end (the first one at first; the DEFAULT '
+    'where months lacked) it gives that an end, in three calls that stop nobody; who '
+    'has made the first must make the others before that end comes.';
 
 CREATE FUNCTION docmeta.drop_audit_log_months(keep interval)
     RETURNS SETOF text
@@ -379,7 +396,7 @@ CREATE FUNCTION docmeta.drop_audit_log_months(keep interval)
     SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '200ms'
     SET timezone = 'UTC'
-AS $drop$
+AS $retain$
 DECLARE
     past text;
 BEGIN
@@ -390,19 +407,23 @@ BEGIN
     END IF;
 
     FOR past IN
-        SELECT partition FROM docmeta.audit_log_partitions()
-        WHERE ends_at <= clock_timestamp() - keep
+        SELECT partition_name FROM (
+            SELECT partition_name, ends_at, max(ends_at) OVER () AS last_end
+            FROM docmeta.audit_log_partitions()
+        ) AS every
+        WHERE ends_at <= clock_timestamp() - keep AND ends_at < last_end
+        ORDER BY ends_at
     LOOP
         EXECUTE format('DROP TABLE docmeta.%I', past);
         RETURN NEXT past;
     END LOOP;
 END
-$drop$;
+$retain$;
 REVOKE ALL ON FUNCTION docmeta.drop_audit_log_months(interval) FROM PUBLIC;
 COMMENT ON FUNCTION docmeta.drop_audit_log_months(interval) IS
-    'Drops the partitions of docmeta.audit_log that ended longer than keep ago, and '
-    'returns their names. The one way to remove an entry. Readers and writers wait for '
-    'as long as rows of the catalog take to write.';
+    'Drops the partitions of docmeta.audit_log that ended longer than keep ago, but '
+    'never the last, and returns their names. There is no other way to remove an '
+    'entry. Readers and writers wait for as long as rows of the catalog take to write.';
 
 GRANT EXECUTE
     ON FUNCTION docmeta.make_audit_log_months(integer),

@@ -224,7 +224,8 @@ def test_ids_are_bigint_and_generated_always(docs: Database) -> None:
     query = """
         SELECT attrelid::regclass || '.' || attname FROM pg_attribute
         JOIN pg_class ON pg_class.oid = attrelid
-        WHERE relnamespace = 'docmeta'::regnamespace AND relkind IN ('r', 'p') AND (
+        WHERE relnamespace = 'docmeta'::regnamespace AND relkind IN ('r', 'p')
+            AND NOT relispartition AND (
             attname = 'id' AND attidentity <> 'a'
             OR attname ~ '(^|_)id$' AND attname NOT IN ('public_id', 'source_id', 'request_id',
                 'transaction_id') AND atttypid <> 'bigint'::regtype)
@@ -264,7 +265,8 @@ def test_times_default_to_the_transaction_and_log_times_to_the_clock(docs: Datab
         docs.query("""
         SELECT attrelid::regclass || '.' || attname, pg_get_expr(adbin, adrelid)
         FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
-        WHERE atttypid = 'timestamptz'::regtype
+        JOIN pg_class ON pg_class.oid = adrelid
+        WHERE atttypid = 'timestamptz'::regtype AND NOT relispartition
             AND adrelid::regclass::text LIKE 'docmeta.%'
     """)
     )
@@ -292,8 +294,9 @@ def test_soft_delete_is_on_documents_and_tags_alone(docs: Database) -> None:
 def test_every_table_and_index_has_a_comment(docs: Database) -> None:
     query = """
         SELECT relname FROM pg_class WHERE relnamespace = 'docmeta'::regnamespace
-            AND relkind IN ('r', 'p', 'v', 'm', 'i')
+            AND relkind IN ('r', 'p', 'v', 'm', 'i', 'I')
             AND oid NOT IN (SELECT conindid FROM pg_constraint)
+            AND NOT (relispartition AND relkind = 'i')
             AND obj_description(oid, 'pg_class') IS NULL
     """
     assert breaking(docs, "comment", query) == set()
@@ -305,7 +308,7 @@ def test_a_nullable_column_says_what_null_means(docs: Database) -> None:
         SELECT relname || '.' || attname FROM pg_attribute
         JOIN pg_class ON pg_class.oid = attrelid
         WHERE relnamespace = 'docmeta'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0
-            AND NOT attisdropped AND NOT attnotnull
+            AND NOT relispartition AND NOT attisdropped AND NOT attnotnull
             AND col_description(attrelid, attnum) IS NULL
             AND attname NOT IN ('title', 'author', 'mime_type', 'description', 'reason',
                 'source_uri', 'deleted_by', 'delete_reason', 'resolved_by', 'resolution',

@@ -9,5 +9,5 @@ INSERT INTO docmeta.audit_log (
         '{"title": "Invoice"}', 'ada', 'app', 'req-11'),
     (2, '2026-05-01 00:00+00', 'tags', 6, NULL, 'insert', NULL, '{"name": "Paid"}', 'eve',
         'app', NULL),
-    (1, '2400-02-29 12:00+00', 'documents', 5, 5, 'purge', '{"id": 5}', NULL, 'retention',
+    (1, '2026-05-31 23:59:59.999999+00', 'documents', 5, 5, 'purge', '{"id": 5}', NULL, 'retention',
         'retention', NULL);
