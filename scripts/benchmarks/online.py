@@ -13,6 +13,7 @@ that is what a step is compared with.
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ SHARE = 0.5  # of what the machine can take
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns 0, or 1 where a client erred or a step is above its bound."""
     arguments = _parser().parse_args(argv)
+    # By way of every `finally`: a server and its clients would go on for ever.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         report = measured(
             Corpus(arguments.documents, arguments.seed),
@@ -182,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--documents", type=int, default=1_000_000, metavar="N", help="(1000000)")
     made.add_argument("--seed", type=int, default=1, metavar="N", help="of the documents (1)")
     made.add_argument(
-        "--seconds", type=float, default=8, metavar="S", help="quiet before each step (8)"
+        "--seconds", type=float, default=6, metavar="S", help="quiet before each step (6)"
     )
     made.add_argument(
         "--rate",
