@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from yoyo.migrations import Migration
 
+_TIMEOUT = "SET LOCAL lock_timeout"
+
 Statements = Callable[[Migration], Sequence[str]]
 
 
@@ -22,7 +24,9 @@ class Way:
 
     `instead_of` names another migration that it is the alternative to, where that is not the one.
     `commits` says that each statement is a transaction of its own, which `undo` takes back;
-    `cleanup` is what a rolled back one leaves to do.
+    `cleanup` is what a rolled back one leaves to do. `reader` is for how many seconds a report
+    reads, in one transaction, from before it begins; then the migration is applied again beside
+    such a report, too.
     """
 
     words: str
@@ -31,6 +35,7 @@ class Way:
     commits: bool = False
     undo: Sequence[str] = ()
     cleanup: Sequence[str] = ()
+    reader: float = 0.0
 
 
 def _said(*statements: str) -> Statements:
@@ -43,7 +48,13 @@ def _at_once(migration: Migration) -> list[str]:
         re.sub(r"\s+NOT\s+VALID\b|(?<=INDEX )CONCURRENTLY (?:IF NOT EXISTS )?", "", statement.text)
         for statement in migration.forward
     ]
-    return [text for text in changed if not text.startswith("SET LOCAL lock_timeout")]
+    return [text for text in changed if not text.startswith(_TIMEOUT)]
+
+
+def _patiently(migration: Migration) -> list[str]:
+    """The migration's own statements, which wait for their locks as long as it takes."""
+    texts = [statement.text for statement in migration.forward]
+    return [text for text in texts if not text.startswith(_TIMEOUT)]
 
 
 _SHARED = ("documents", "hash_index", "document_classifications", "document_tags", "audit_log")
@@ -84,7 +95,8 @@ WAYS: Mapping[str, Sequence[Way]] = {
                 "ALTER TABLE docmeta.documents ALTER language SET DEFAULT 'und', "
                 "ALTER language SET NOT NULL"
             ),
-        )
+        ),
+        Way("no lock_timeout, while a report reads for 3 s", _patiently, reader=3.0),
     ],
     "0006_backfill_document_language": [
         Way(

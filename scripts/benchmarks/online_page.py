@@ -4,6 +4,7 @@ print(online_page.page(report, picture="online.svg"))
 """
 
 import math
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,11 +22,7 @@ Repeat it with `{command} --output docs/online.md`: it writes this page and its 
 
 {facts}
 
-{load} They come at {rate:.0f} transactions a second, two reads a write, {source}; {shares}. pgbench
-schedules their arrivals whatever became of the last one, and a latency counts from the scheduled
-moment: all who wait count, not only who was met. Each client is a process of its own with a login
-of its own, sets `docmeta.tenant_id`, and keeps its connections and prepared statements through the
-whole run.
+{load}
 
 Each migration is applied by `migrate up --to`, taken back by `migrate down --to`, and applied
 again, for the next one builds on it. Before each step nothing is done for {quiet:g} s. A step
@@ -42,7 +39,8 @@ _STALLS = """\
 ## The longest stall
 
 `s` is the migration's own time in seconds, with its waiting for locks; of the obvious way, that of
-its statements. What parks rows, copies them back or brings them back is outside the bound.
+its statements. What parks rows, copies them back or brings them back is outside the bound; and what
+has to wait for a report, a long reader: what counts there is for how long clients wait behind it.
 """
 
 _OBVIOUS = """\
@@ -129,7 +127,7 @@ class Report:
         return not self.errors and all(
             not step.errors
             and step.span.failure is None
-            and (step.span.copies or self.is_within(step))
+            and (step.span.apart or self.is_within(step))
             for step in ours
         )
 
@@ -145,6 +143,8 @@ def reported(
     capacity: float | None,
 ) -> Report:
     """Make the report of what clients saw in the spans of a run."""
+    begun = next(place for place, span in enumerate(spans) if span.operation == "quiet")
+    spans = spans[begun:]  # the clients came just before
     steps: list[Step] = []
     quiet: list[Mapping[str, Figures]] = []
     left = list(clients.errors)
@@ -193,20 +193,11 @@ def page(report: Report, picture: str | None) -> str:
     every = report.steps
     medians = {k: Figures.of(q[k].longest for q in report.quiet).p50 for k in KINDS}
     quiet = [span for span in report.spans if span.operation == "quiet"]
-    source = (
-        f"half of the {report.capacity:.0f} that the machine took at the start when each client "
-        "began as its last one ended"
-        if report.capacity
-        else "as asked for"
-    )
     parts = [
         _PREAMBLE.format(
             command=report.command,
             facts="\n".join(f"- {fact}" for fact in report.facts),
-            load=WHAT_THEY_DO,
-            rate=report.rate,
-            source=source,
-            shares=", ".join(f"{share:.0%} are tenant {t}'s" for t, share in SHARES.items()),
+            load=textwrap.fill(_load(report), 100),
             quiet=min(span.end - span.start for span in quiet) // 0.1 / 10,
             after=AFTER,
             baseline=sum(span.end - span.start for span in quiet),
@@ -226,6 +217,23 @@ def page(report: Report, picture: str | None) -> str:
     parts += [f"{_named(s)}: {s.span.failure}\n" for s in every if s.span.failure]
     parts += [f"{_named(s)}, a client: {text}\n" for s in every for text in s.errors[:1]]
     return "\n".join(parts)
+
+
+def _load(report: Report) -> str:
+    source = (
+        f"half of the {report.capacity:.0f} that the machine took at the start when each client "
+        "began as its last one ended"
+        if report.capacity
+        else "as asked for"
+    )
+    shares = " and ".join(f"{share:.0%} for tenant {t}" for t, share in SHARES.items())
+    return (
+        f"{WHAT_THEY_DO} They come at {report.rate:.0f} transactions a second, two reads a write, "
+        f"{source}; {shares}. pgbench schedules their arrivals whatever became of the last one, "
+        "and a latency counts from the scheduled moment: all who wait count, not who was met alone. "
+        "Readers and writers of a tenant are a process each, with a login of its own; each sets "
+        "`docmeta.tenant_id`, and keeps its connections and prepared statements through the run."
+    )
 
 
 def _errors(report: Report) -> str:
@@ -262,8 +270,8 @@ def _stalls(report: Report) -> Iterator[list[str]]:
 
 def _verdict(report: Report, step: Step) -> str:
     within = "yes" if report.is_within(step) else "**no**"
-    if step.span.copies:
-        return "yes" if report.is_within(step) else "outside of it: rows are kept or come back"
+    if step.span.apart:
+        return "yes" if report.is_within(step) else f"apart: {step.span.apart}"
     return within if step.span.is_ours else within.strip("*")
 
 

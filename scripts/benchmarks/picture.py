@@ -184,7 +184,7 @@ def _bands(
             f", {span.seconds:.2f} s</title></rect>"
         )
         if span.start >= start:
-            short = words if len(words) <= LETTERS else f"{words[: LETTERS - 1].strip()}…"
+            short = words if len(words) <= LETTERS else f"{words[: LETTERS - 1].rstrip(' ,')}…"
             place = f"{left + 4:.1f} {top - 6}"
             yield (
                 f'<text class="small {kind}" transform="translate({place}) rotate(-55)">'

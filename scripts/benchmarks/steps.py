@@ -13,9 +13,10 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ _HELD = """
     WHERE pid = pg_backend_pid() AND relkind IN ('r', 'p')
         AND relnamespace = 'docmeta'::regnamespace AND relname !~ '^bench_'
 """
+_REPORT = "SELECT FROM docmeta.documents, docmeta.audit_log LIMIT 1"
 # A rollback that keeps rows elsewhere, or brings them back from there.
 _COPIES = re.compile(r"\b(?:parks?|parked|cop(?:y|ies|ied))\b")
 
@@ -57,8 +59,8 @@ class Span:
 
     `operation` is quiet, forward, rollback, again, obvious or tidy; `name` the migration's id,
     `words` say what was done in its place. `seconds` is what the migration itself took. `wal` and
-    `growth` are in bytes, `dead` in rows. `copies` says that rows are kept elsewhere, or come back
-    from there; `failure` what went wrong.
+    `growth` are in bytes, `dead` in rows. `apart` says why no bound holds for it, if none does;
+    `failure` what went wrong.
     """
 
     operation: str
@@ -70,7 +72,7 @@ class Span:
     wal: float = 0.0
     growth: float = 0.0
     dead: float = 0.0
-    copies: bool = False
+    apart: str = ""
     failure: str | None = None
     locks: Locks = field(default_factory=dict)  # of an obvious way, as its own session holds them
 
@@ -128,23 +130,28 @@ class Run:
         """
         said = " ".join(str(migration.module.__doc__).split())
         _, _, rollback = said.partition("Rollback:")
-        copies = bool(_COPIES.search(rollback))
+        apart = "rows are kept or come back" if _COPIES.search(rollback) else ""
+        reader = max((way.reader for way in ways), default=0.0)
         self._step(migration.id, "forward", migration.id)
         self._join_roles()
-        if self._step(migration.id, "rollback", before, copies):
+        if self._step(migration.id, "rollback", before, apart):
             for way in ways:
                 self._obvious(migration, way)
-            self._step(migration.id, "again", migration.id, copies)
+            apart = f"while a report reads for {reader:g} s" if reader else apart
+            self._step(migration.id, "again", migration.id, apart, reader)
 
-    def _step(self, name: str, operation: str, to: str, copies: bool = False) -> bool:
+    def _step(
+        self, name: str, operation: str, to: str, apart: str = "", reader: float = 0.0
+    ) -> bool:
         self.quiet(self._seconds)
         self._tell(f"{name}: {operation}")
         before = self._counts()
-        start = time.time()
-        seconds, failure = self._migrate("down" if operation == "rollback" else "up", to)
-        end = time.time()
+        with self._report(reader):
+            start = time.time()
+            seconds, failure = self._migrate("down" if operation == "rollback" else "up", to)
+            end = time.time()
         after = self._counts()
-        span = Span(operation, name, start, end, seconds=seconds, copies=copies, failure=failure)
+        span = Span(operation, name, start, end, seconds=seconds, apart=apart, failure=failure)
         self._note(span, before, after)
         if failure and operation != "rollback":
             raise UserError(f"{name} could not be applied:\n{failure}")
@@ -158,7 +165,10 @@ class Run:
         held: Locks = {}
         before = self._counts()
         start = time.time()
-        with closing(psycopg2.connect(**self._parameters)) as connection:
+        with (
+            self._report(way.reader),
+            closing(psycopg2.connect(**self._parameters)) as connection,
+        ):
             connection.autocommit = way.commits
             cursor = connection.cursor()
             try:
@@ -180,6 +190,21 @@ class Run:
         self._note(span, before, after)
         if way.undo or way.cleanup:
             self._tidy(name, [*way.undo, *way.cleanup])
+
+    @contextmanager
+    def _report(self, seconds: float) -> Iterator[None]:
+        """Let somebody read in one transaction that ends so many seconds after this begins."""
+        if not seconds:
+            yield
+            return
+        with closing(psycopg2.connect(**self._parameters)) as connection:
+            connection.cursor().execute(_REPORT)
+            timer = threading.Timer(seconds, connection.rollback)
+            timer.start()
+            try:
+                yield
+            finally:
+                timer.join()
 
     def _tidy(self, name: str, statements: Sequence[str]) -> None:
         start = time.time()
