@@ -230,7 +230,7 @@ def _load(report: Report) -> str:
     return (
         f"{WHAT_THEY_DO} They come at {report.rate:.0f} transactions a second, two reads a write, "
         f"{source}; {shares}. pgbench schedules their arrivals whatever became of the last one, "
-        "and a latency counts from the scheduled moment: all who wait count, not who was met alone. "
+        "and a latency counts from the scheduled moment: all who wait count, not only who was met. "
         "Readers and writers of a tenant are a process each, with a login of its own; each sets "
         "`docmeta.tenant_id`, and keeps its connections and prepared statements through the run."
     )
