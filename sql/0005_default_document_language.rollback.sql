@@ -1,10 +1,11 @@
--- Lets language be null again. By now the backfill has been rolled back: what is left in
--- language_backfill is what writers met between the two, and what has a language since.
--- It is parked in docmeta_parked, where the next apply finds it. To forget it, set
--- PGOPTIONS="-c docmeta.on_rollback=discard".
+-- Lets language be null again. By now the backfill has been rolled back: what is left
+-- in language_backfill is what writers met between the two, and what has a language
+-- since. It is parked in docmeta_parked, where the next apply finds it. To forget it,
+-- set PGOPTIONS="-c docmeta.on_rollback=discard".
 --
 -- A rollback drops what the migration made; that is no oversight.
--- squawk-ignore-file ban-drop-table
+-- squawk-ignore-file ban-drop-table, ban-drop-function
+-- squawk-ignore-file ban-drop-constraint, ban-drop-default
 
 SET LOCAL lock_timeout = '200ms';
 

@@ -4,14 +4,15 @@
 -- Why: language is to be NOT NULL, on a big table, with writers at work. In four steps:
 --     no new null comes (here), the old ones are filled (0006), a check is validated
 --     (0007), and it proves NOT NULL without a scan (0008). The obvious way, one UPDATE
---     and SET NOT NULL, reads the table under ACCESS EXCLUSIVE, and fails if a null came
---     in meanwhile.
+--     and SET NOT NULL, reads the table under ACCESS EXCLUSIVE, and fails if a null
+--     came in meanwhile.
 --     NOT VALID spares the old rows the scan, not the check: any UPDATE of a document
---     whose language is still null would fail for its writer, who never named the column.
---     So a trigger fills the null before the check looks. It is called for nulls alone,
---     costs other writes one comparison, and lets clients that send NULL go on until 0008.
--- Locks: docmeta.documents ACCESS EXCLUSIVE, for changes of the catalog alone: a default
---     for rows to come, a check that reads no row, a trigger.
+--     whose language is still null would fail for its writer, who never named the
+--     column. So a trigger fills the null before the check looks. It is called for
+--     nulls alone, costs other writes one comparison, and lets clients that send NULL
+--     go on until 0008.
+-- Locks: docmeta.documents ACCESS EXCLUSIVE, for changes of the catalog alone: a
+--     default for rows to come, a check that reads no row, a trigger.
 -- Rollback: lossless; documents that the trigger filled are null again unless their
 --     language was set since, and language_backfill is parked in docmeta_parked.
 --
@@ -53,7 +54,7 @@ CREATE FUNCTION docmeta.fill_document_language()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
-AS $function$
+AS $fill$
 BEGIN
     IF TG_OP = 'UPDATE' AND OLD.language IS NULL THEN
         INSERT INTO docmeta.language_backfill (tenant_id, document_id, by_writer)
@@ -63,7 +64,7 @@ BEGIN
     NEW.language := 'und';
     RETURN NEW;
 END
-$function$;
+$fill$;
 
 COMMENT ON FUNCTION docmeta.fill_document_language() IS
     'Makes a null language und as a document is written, and remembers it if it was '

@@ -1,11 +1,11 @@
--- Makes null again what the backfill has filled, in the same batches and as gently; what
--- has got a language since keeps it, and stays in language_backfill. Can be run again
--- wherever it was cut off.
+-- Makes null again what the backfill has filled, in the same batches and as gently;
+-- what has got a language since keeps it, and stays in language_backfill. Can be run
+-- again wherever it was cut off.
 --
 -- The check of 0005 would refuse the nulls. It goes for this while, and comes back NOT
 -- VALID, as it was; the trigger of 0005 fills what writers send all the time.
 
-DO $check$
+DO $relax$
 BEGIN
     PERFORM set_config('lock_timeout', '200ms', true);
     IF EXISTS (
@@ -17,7 +17,7 @@ BEGIN
             DROP CONSTRAINT documents_language_not_null_check;
     END IF;
 END
-$check$;
+$relax$;
 
 DO $backfill$
 DECLARE
@@ -79,7 +79,8 @@ BEGIN
             GET DIAGNOSTICS batch_emptied = ROW_COUNT;
 
             SELECT count(*) INTO batch_locked FROM docmeta.language_backfill b
-            JOIN docmeta.documents d ON d.tenant_id = b.tenant_id AND d.id = b.document_id
+            JOIN docmeta.documents d
+                ON d.tenant_id = b.tenant_id AND d.id = b.document_id
             WHERE (b.tenant_id, b.document_id) > (batch_after[1], batch_after[2])
                 AND (b.tenant_id, b.document_id) <= (batch_until[1], batch_until[2])
                 AND NOT b.by_writer AND d.language = 'und';
@@ -117,7 +118,7 @@ BEGIN
 END
 $backfill$;
 
-DO $check$
+DO $refuse$
 BEGIN
     PERFORM set_config('lock_timeout', '200ms', true);
     IF NOT EXISTS (
@@ -130,4 +131,4 @@ BEGIN
                 CHECK (language IS NOT NULL) NOT VALID;
     END IF;
 END
-$check$;
+$refuse$;

@@ -1,18 +1,15 @@
 -- Every document has a language: und where it was null.
 --
--- Why: one UPDATE of the whole table would keep every row it has met locked until its
---     end, hold back VACUUM as long, and do all again after a failure. This walks the
---     primary key, tenant by tenant, 500 keys at a time, and commits each batch (5,000
---     stalled writers for 0.9 s), then rests as long as the batch took, so that writers
---     and replicas keep half of the machine. Cut off anywhere, it is run again, and
---     passes over what is filled.
---     A document that somebody else has locked is passed over, not waited for; a later
---     pass between the first and the last of these finds it, until there are none. FOR
---     NO KEY UPDATE, for a row that a foreign key points to may be changed beside it.
---     Neither updated_at nor row_version moves, for nobody has changed the document; the
---     audit log gets its rows all the same, the migration as their actor.
---     No batch waits for another, so no new null can come in behind: the trigger of 0005
---     sees to that.
+-- Why: one UPDATE of the whole table keeps every row that it has met locked until its
+--     end, holds VACUUM back as long, and after a failure does all again. This walks
+--     the primary key, tenant by tenant, 500 keys at a time, commits each batch (5,000
+--     stalled writers for 0.9 s), and rests as long as the batch took. Cut off
+--     anywhere, it is run again, and passes over what is filled.
+--     A document that somebody else has locked is passed over, not waited for; further
+--     passes, from the first of these to the last, go on until none is left. FOR NO KEY
+--     UPDATE, for it is no hindrance that a new tag or error points to the document.
+--     Neither updated_at nor row_version moves, for nobody has edited the document; the
+--     audit log gets its rows all the same, with the migration as their actor.
 -- Locks: none but those of a writer. Each document filled leaves a dead version behind;
 --     after the run, VACUUM docmeta.documents makes their room free for use.
 -- Rollback: lossless; what this filled is null again, in batches too, unless its
@@ -72,7 +69,8 @@ BEGIN
                 ORDER BY tenant_id, id LIMIT 500
                 FOR NO KEY UPDATE SKIP LOCKED
             ), remembered AS (
-                INSERT INTO docmeta.language_backfill (tenant_id, document_id, by_writer)
+                INSERT INTO docmeta.language_backfill
+                    (tenant_id, document_id, by_writer)
                 SELECT tenant_id, id, false FROM free
                 ON CONFLICT DO NOTHING
             )

@@ -3,8 +3,9 @@
 -- Why: a step of its own. VALIDATE reads the whole table, but lets readers and writers
 --     go on; together with the SET NOT NULL of 0008, which has to wait for a lock that
 --     stops them, it would read all again at each try to get that lock.
--- Locks: docmeta.documents SHARE UPDATE EXCLUSIVE; as long as it takes to read the table
---     once, in which VACUUM and other changes of the schema wait, and nobody else.
+-- Locks: docmeta.documents SHARE UPDATE EXCLUSIVE; as long as it takes to read the
+--     table once, in which VACUUM and other changes of the schema wait, and nobody
+--     else.
 -- Rollback: lossless; the check stays, and goes back to NOT VALID.
 --
 -- depends: 0006_backfill_document_language

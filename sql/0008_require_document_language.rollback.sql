@@ -1,5 +1,7 @@
 -- Lets language be null as far as the schema goes; the check, which was there before,
 -- still refuses it, and the trigger fills it before the check looks.
+--
+-- squawk-ignore-file ban-drop-not-null
 
 SET LOCAL lock_timeout = '200ms';
 
@@ -17,7 +19,7 @@ CREATE FUNCTION docmeta.fill_document_language()
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
-AS $function$
+AS $fill$
 BEGIN
     IF TG_OP = 'UPDATE' AND OLD.language IS NULL THEN
         INSERT INTO docmeta.language_backfill (tenant_id, document_id, by_writer)
@@ -27,7 +29,7 @@ BEGIN
     NEW.language := 'und';
     RETURN NEW;
 END
-$function$;
+$fill$;
 
 COMMENT ON FUNCTION docmeta.fill_document_language() IS
     'Makes a null language und as a document is written, and remembers it if it was '

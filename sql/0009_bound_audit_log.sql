@@ -12,7 +12,7 @@
 --     no row.
 -- Rollback: lossless; no row is touched.
 --
--- depends: 0003_grant_roles
+-- depends: 0008_require_document_language
 
 SET LOCAL lock_timeout = '200ms';
 

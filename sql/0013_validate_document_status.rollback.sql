@@ -1,10 +1,11 @@
 -- Takes needs_review out of use: documents in it become processing, and docmeta_parked
--- remembers which, for the next apply. To forget it, set
--- PGOPTIONS="-c docmeta.on_rollback=discard".
+-- remembers which, for the next apply. To forget it, set PGOPTIONS="-c
+-- docmeta.on_rollback=discard".
 --
 -- Stop first what writes needs_review: it gets an error once the old check is back. Who
 -- writes other columns never does: the documents are moved before the check comes, NOT
--- VALID, and those that came meanwhile after it. Can be run again wherever it was cut off.
+-- VALID, and those that came meanwhile after it. Can be run again wherever it was cut
+-- off.
 
 DO $place$
 DECLARE
@@ -124,10 +125,15 @@ BEGIN
 END
 $move$;
 
-ALTER TABLE docmeta.documents VALIDATE CONSTRAINT documents_status_known_check;
+DO $validate$
+BEGIN
+    PERFORM set_config('lock_timeout', '200ms', true);
+    ALTER TABLE docmeta.documents VALIDATE CONSTRAINT documents_status_known_check;
+END
+$validate$;
 
--- The longer list, which was valid while this migration was applied, is for rows to come
--- alone again.
+-- The longer list, which was valid while this migration was applied, is for rows to
+-- come alone again.
 DO $demote$
 BEGIN
     PERFORM set_config('lock_timeout', '200ms', true);

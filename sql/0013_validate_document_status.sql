@@ -1,16 +1,16 @@
 -- A document can wait for a person: its status may be needs_review.
 --
 -- Why: first the check of the longer list is validated, then it takes the place and the
---     name of the old one, so that errors and tools go on to know it by that name. In one
---     transaction the two would keep the lock of the first until the second gets its own,
---     and read the table again at each try; so this file is none, and each statement can
---     be run again after a cut.
+--     name of the old one, so that errors and tools go on to know it by that name. In
+--     one transaction the two would keep the lock of the first until the second gets
+--     its own, and read the table again at each try; so this file is none, and each
+--     statement can be run again after a cut.
 -- Locks: docmeta.documents ACCESS EXCLUSIVE, for the moment of the exchange; before it
---     SHARE UPDATE EXCLUSIVE, as long as it takes to read the table once, in which VACUUM
---     and other changes of the schema wait, and nobody else.
+--     SHARE UPDATE EXCLUSIVE, as long as it takes to read the table once, in which
+--     VACUUM and other changes of the schema wait, and nobody else.
 -- Rollback: lossless; documents in needs_review become processing, docmeta_parked
---     remembers which, and the next apply gives them their status back unless it was set
---     since.
+--     remembers which, and the next apply gives them their status back unless it was
+--     set since.
 --
 -- depends: 0012_add_document_status
 -- transactional: false
@@ -87,7 +87,8 @@ BEGIN
 
         WITH batch AS (
             SELECT d.tenant_id, d.id FROM docmeta_parked.document_status p
-            JOIN docmeta.documents d ON d.tenant_id = p.tenant_id AND d.id = p.document_id
+            JOIN docmeta.documents d
+                ON d.tenant_id = p.tenant_id AND d.id = p.document_id
             ORDER BY p.tenant_id, p.document_id LIMIT 500
             FOR NO KEY UPDATE OF d SKIP LOCKED
         ), given_back AS (

@@ -19,7 +19,7 @@
 --     them back. What is written in between is sealed then; what retention drops in
 --     between will be found missing.
 --
--- depends: 0011_partition_audit_log
+-- depends: 0014_isolate_tenants
 
 SET LOCAL lock_timeout = '200ms';
 SET LOCAL ROLE docmeta_owner;
@@ -95,6 +95,12 @@ CREATE TRIGGER audit_log_seals_append_only
 ALTER TABLE docmeta.audit_log_seals ENABLE ALWAYS TRIGGER audit_log_seals_append_only;
 COMMENT ON TRIGGER audit_log_seals_append_only ON docmeta.audit_log_seals IS
     'A seal is made once.';
+
+ALTER TABLE docmeta.audit_log_seals ENABLE ROW LEVEL SECURITY;
+CREATE POLICY audit_log_seals_tenant ON docmeta.audit_log_seals
+    USING (tenant_id = (SELECT docmeta.current_tenant()));
+COMMENT ON POLICY audit_log_seals_tenant ON docmeta.audit_log_seals IS
+    'The tenant of docmeta.tenant_id alone.';
 
 
 -- What is hashed ----------------------------------------------------------------------

@@ -379,7 +379,8 @@ def test_a_client_cannot_pass_for_a_backfill(setting: str, store: Database) -> N
 def purge(db: Database, older_than: str, at_most: int = 100) -> int:
     return int(
         db.value(
-            "SET docmeta.tenant_id = '1'; SELECT docmeta.purge_documents(%s::interval, %s)",
+            "SET docmeta.tenant_id = '1'; SET lock_timeout = '20s'; "
+            "SELECT docmeta.purge_documents(%s::interval, %s)",
             [older_than, at_most],
         )
     )
@@ -453,7 +454,7 @@ def test_purge_waits_for_an_importer_of_the_same_content(store: Database) -> Non
     thread.start()
     _until(lambda: bool(store.query("SELECT 1 FROM pg_locks WHERE NOT granted")))
     importer.commit()
-    thread.join(timeout=30)
+    thread.join(timeout=60)
     other.close()
     assert purged == [1]
     assert store.value("SELECT count(*) FROM docmeta.hash_index WHERE orphaned_at IS NULL") == 2

@@ -120,14 +120,17 @@ def test_no_statement_outlives_or_ends_the_transaction(path: Path) -> None:
 
 @files
 def test_surprises_fail(path: Path) -> None:
-    """No IF [NOT] EXISTS without CONCURRENTLY, no DROP CASCADE, no OR REPLACE."""
+    """No IF [NOT] EXISTS without CONCURRENTLY, no DROP CASCADE, no OR REPLACE of a new object."""
     sql = bare(text_of(path))
     lenient = re.compile(
         r"\b(CREATE|DROP|ADD|ALTER)\b(?![^;(]*CONCURRENTLY)[^;(]*\bIF\s+(NOT\s+)?EXISTS"
     )
     assert not lenient.search(sql)
     assert not re.search(r"\bDROP\b[^;]*\bCASCADE\b", sql)
-    assert "OR REPLACE" not in sql
+    earlier = "".join(bare(text_of(other)) for other in MIGRATIONS if other.stem < path.stem[:4])
+    for _, kind, name in re.findall(r"\bOR REPLACE( (\w+) ([\w.]+\())?", sql):
+        assert kind == "FUNCTION"
+        assert f"CREATE FUNCTION {name}" in earlier, f"{name} is new, or was never made"
 
 
 @files
