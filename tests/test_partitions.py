@@ -155,6 +155,17 @@ def test_writers_go_on_while_it_is_partitioned_and_put_together(before: Database
     assert writers.longest < 3
 
 
+def test_writers_go_on_while_their_month_is_put_together(parted: Database) -> None:
+    """The first partition is gone, and what they write lies in a month."""
+    parted.query("DROP TABLE docmeta.audit_log_first")
+    make_all(parted, 1)
+    assert partitions(parted) == [month(0), month(1), "default"]
+    with Writers(parted) as writers:
+        migrate(parted, "down", "--to", BEFORE, "--yes")
+        migrate(parted, "up", "--to", PARTITIONED)
+    writers.judge(parted)
+
+
 def entries_read(db: Database) -> int:
     """Return how many rows of the old table were read one after another so far."""
     db.query("SELECT pg_stat_force_next_flush()")
