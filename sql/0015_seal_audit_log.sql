@@ -102,12 +102,6 @@ CREATE POLICY audit_log_seals_tenant ON docmeta.audit_log_seals
 COMMENT ON POLICY audit_log_seals_tenant ON docmeta.audit_log_seals IS
     'The tenant of docmeta.tenant_id alone.';
 
-ALTER TABLE docmeta.audit_log_seals ENABLE ROW LEVEL SECURITY;
-CREATE POLICY audit_log_seals_tenant ON docmeta.audit_log_seals
-    USING (tenant_id = (SELECT docmeta.current_tenant()));
-COMMENT ON POLICY audit_log_seals_tenant ON docmeta.audit_log_seals IS
-    'The tenant of docmeta.tenant_id alone.';
-
 
 -- What is hashed ----------------------------------------------------------------------
 

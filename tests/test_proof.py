@@ -102,9 +102,7 @@ def test_sound_migration_holds(planted: Case, made: Based, tmp_path: Path) -> No
     assert (found.grade_held, found.locks_held) == ((True, True) if graded else (None, None))
 
 
-def test_our_own_migrations_hold(
-    server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_our_own_migrations_hold(server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """With every table and column shown by a sample row."""
     monkeypatch.setenv("PGOPTIONS", "-c docmeta.open_tenants=yes")
     with scratch.databases() as own:
