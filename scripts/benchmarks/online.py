@@ -97,7 +97,7 @@ def measured(
             load.make_logins(connection)
             load.join_roles(connection)
         program = server.bindir / "pgbench"
-        capacity = None
+        given, capacity = rate, None
         if rate is None:
             _tell(f"what the machine can take, {calibration} s")
             capacity = load.capacity(program, parameters, documents, calibration)
@@ -119,7 +119,7 @@ def measured(
         run.spans,
         clients,
         modes,
-        command=_command(documents, seconds),
+        command=_command(documents, seconds, given, wanted),
         facts=facts,
         rate=rate,
         capacity=capacity,
@@ -176,8 +176,12 @@ def _machine(server: Server, documents: Corpus) -> list[str]:
     ]
 
 
-def _command(documents: Corpus, seconds: float) -> str:
-    return f"scripts/bench online --documents {documents.documents} --seconds {seconds:g}"
+def _command(documents: Corpus, seconds: float, rate: float | None, wanted: Sequence[str]) -> str:
+    words = [f"scripts/bench online --documents {documents.documents} --seconds {seconds:g}"]
+    words += [f"--seed {documents.seed}"] if documents.seed != 1 else []
+    words += [f"--rate {rate:g}"] if rate is not None else []
+    words += [f"--only {','.join(wanted)}"] if wanted else []
+    return " ".join(words)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -269,6 +269,8 @@ def _stalls(report: Report) -> Iterator[list[str]]:
 
 
 def _verdict(report: Report, step: Step) -> str:
+    if step.span.failure:
+        return "failed"
     within = "yes" if report.is_within(step) else "**no**"
     if step.span.apart:
         return "yes" if report.is_within(step) else f"apart: {step.span.apart}"

@@ -33,6 +33,7 @@ _STYLE = """
     .bound { stroke-width: 1; stroke-dasharray: 5 4; }
     .read, .write { fill: none; stroke-width: 1.2; stroke-linejoin: round; }
     rect.ours, rect.obvious { fill-opacity: .3; }
+    rect.tidy { fill-opacity: .6; }
 """
 # Spelled out for each theme: not every reader of SVG knows the variables of CSS.
 _COLOURS = """
@@ -44,6 +45,7 @@ _COLOURS = """
     .write { stroke: %(write)s; }
     .ours { fill: %(ours)s; }
     .obvious { fill: %(obvious)s; }
+    .tidy { fill: %(faint)s; }
 """
 _LIGHT = {
     "ink": "#1f2328",
@@ -122,6 +124,7 @@ def _legend(report: Report) -> Iterator[str]:
         ('<path class="read" d="M{0} 48h22"/>', "reads"),
         ('<rect class="ours" x="{0}" y="40" width="22" height="14"/>', "a migration, its rollback"),
         ('<rect class="obvious" x="{0}" y="40" width="22" height="14"/>', "the obvious way"),
+        ('<rect class="tidy" x="{0}" y="40" width="22" height="14"/>', "not measured"),
         (
             '<path class="bound" d="M{0} 48h22"/>',
             f"the bound: {bound * 1000:.0f} ms, {ABOVE * 1000:.0f} ms above the longest without",
@@ -173,9 +176,9 @@ def _bands(
 ) -> Iterator[str]:
     """Yield each step as a band, at least two wide; where it began, its label."""
     for span in spans:
-        if span.operation in ("quiet", "tidy") or span.end < start or span.start > start + length:
+        if span.operation == "quiet" or span.end < start or span.start > start + length:
             continue
-        kind = "ours" if span.is_ours else "obvious"
+        kind = "tidy" if span.operation == "tidy" else "ours" if span.is_ours else "obvious"
         left, right = x(span.start), x(span.end)
         words = f"{span.name[:4]} {_SIGNS.get(span.operation) or span.words}"
         yield (
@@ -183,7 +186,7 @@ def _bands(
             f'height="{STRIP}"><title>{escape(span.name)}: {escape(span.words or span.operation)}'
             f", {span.seconds:.2f} s</title></rect>"
         )
-        if span.start >= start:
+        if span.start >= start and kind != "tidy":
             short = words if len(words) <= LETTERS else f"{words[: LETTERS - 1].rstrip(' ,')}…"
             place = f"{left + 4:.1f} {top - 6}"
             yield (
