@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import corpus, obvious, online, online_page, picture, steps
+from benchmarks import corpus, load, obvious, online, online_page, picture, steps
 from benchmarks.corpus import Corpus
 from benchmarks.load import Log
 from benchmarks.obvious import Way
@@ -158,7 +158,8 @@ def told(report: Report) -> None:
     drawn = picture.drawn(report)
     root = ElementTree.fromstring(drawn)
     space = {"s": "http://www.w3.org/2000/svg"}
-    assert len(root.findall(".//s:rect/s:title", space)) == 8
+    bands = [e.get("class") for e in root.iterfind(".//s:rect", space) if len(e)]
+    assert sorted(band for band in bands if band != "tidy") == ["obvious"] * 2 + ["ours"] * 6
     assert "prefers-color-scheme: dark" in drawn
     words = " ".join(element.text or "" for element in root.iterfind(".//s:text", space))
     assert "0002 ↓" in words
@@ -184,6 +185,14 @@ def test_sigterm_leaves_no_server_and_no_client() -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 143
         assert list(folder.iterdir()) == []
+
+
+def test_calm_is_when_half_of_the_connections_have_nothing_to_do(db: Database) -> None:
+    clients = [db.connect(application_name="client") for _ in range(4)]
+    assert load.is_calm(db.connect(), [db.user])
+    for client in clients[:3]:
+        client.cursor().execute("BEGIN")
+    assert not load.is_calm(db.connect(application_name="client"), [db.user])
 
 
 def filled(db: Database, documents: Corpus) -> None:

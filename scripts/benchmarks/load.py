@@ -19,7 +19,7 @@ import threading
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +48,13 @@ _LOGINS = f"""
         docmeta.document_classifications, docmeta.document_tags TO {WRITER};
     GRANT SELECT ON docmeta.tags, docmeta.audit_log TO {WRITER};
 """
+
+_IDLE = """
+    SELECT 2 * count(*) FILTER (WHERE state = 'idle') >= count(*) FROM pg_stat_activity
+    WHERE usename = ANY (%s) AND datname = current_database() AND pid <> pg_backend_pid()
+    GROUP BY application_name
+"""
+LOOKS = 10
 
 # The variables of a script: an id of the tenant among the corpus' documents, and a name.
 _DRAW = """
@@ -287,6 +294,20 @@ def join_roles(connection: extensions.connection) -> None:
         cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [role])
         if cursor.rowcount:
             cursor.execute(f"GRANT {role} TO {login}")
+
+
+def is_calm(connection: extensions.connection, logins: Iterable[str] = ROLES) -> bool:
+    """Whether nobody is waiting to begin: in most looks half the connections of each have nothing.
+
+    Who has a queue to work off begins the next transaction as the last one ends, on all of them.
+    """
+    cursor = connection.cursor()
+    calm = 0
+    for _ in range(LOOKS):
+        cursor.execute(_IDLE, [list(logins)])
+        calm += all(is_idle for (is_idle,) in cursor.fetchall())
+        time.sleep(0.05)
+    return calm > LOOKS / 2
 
 
 def capacity(program: Path, parameters: Mapping[str, Any], corpus: Corpus, seconds: int) -> float:

@@ -25,9 +25,9 @@ Repeat it with `{command} --output docs/online.md`: it writes this page and its 
 {load}
 
 Each migration is applied by `migrate up --to`, taken back by `migrate down --to`, and applied
-again, for the next one builds on it. Before each step nothing is done for {quiet:g} s. A step
-counts from the start of `migrate` until {after:g} s after its end, with every transaction that was
-under way at some moment of that.
+again, for the next one builds on it. Before each step nothing is done for {quiet:g} s, once the
+clients have worked off what had queued up. A step counts from the start of `migrate` until
+{after:g} s after its end, with every transaction that was under way at some moment of that.
 
 Without a migration ({baseline:.0f} s in all) the longest stall of a read was {read:.0f} ms, that of
 a write {write:.0f} ms; the median over the {spans} quiet times was {median_read:.0f} ms and
