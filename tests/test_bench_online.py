@@ -158,7 +158,7 @@ def told(report: Report) -> None:
     drawn = picture.drawn(report)
     root = ElementTree.fromstring(drawn)
     space = {"s": "http://www.w3.org/2000/svg"}
-    bands = [e.get("class") for e in root.iterfind(".//s:rect", space) if len(e)]
+    bands = [e.get("class", "") for e in root.iterfind(".//s:rect", space) if len(e)]
     assert sorted(band for band in bands if band != "tidy") == ["obvious"] * 2 + ["ours"] * 6
     assert "prefers-color-scheme: dark" in drawn
     words = " ".join(element.text or "" for element in root.iterfind(".//s:text", space))
