@@ -28,7 +28,7 @@ _NUMBERED = re.compile(r"(\d+)_\w+\Z", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 # What a header promises.
-_WORD = re.compile(r"([A-Za-z]+): *(.*)")
+_WORD = re.compile(r"([A-Z][a-z]*|depends|transactional): *(.*)")
 _RELATION = r'(?:[\w$]+|"(?:[^"]|"")+")\.(?:[\w$]+|"(?:[^"]|"")+")'
 _COLUMN = rf'{_RELATION}(?:\.(?:[\w$]+|"(?:[^"]|"")+"))?'
 _GRADE = re.compile(rf"(lossless|irreversible|lossy)\b(?:: *({_COLUMN}(?:, *{_COLUMN})*))?")
