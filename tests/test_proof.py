@@ -21,7 +21,7 @@ import psycopg2
 import pytest
 
 from database import ROOT, SQL, Database, run
-from pgproof import catalog, migrations, proof, report_proof, rows, scratch
+from pgproof import catalog, migrations, project, proof, report_proof, rows, scratch
 from pgproof.proof import Proof
 from planted import FOLDER, Based, Case, case, proved
 
@@ -103,10 +103,9 @@ def test_sound_migration_holds(planted: Case, made: Based, tmp_path: Path) -> No
     assert (found.grade_held, found.locks_held) == ((True, True) if graded else (None, None))
 
 
-def test_our_own_migrations_hold(server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_migrations_hold(server: SimpleNamespace) -> None:
     """With every table and column shown by a sample row."""
-    monkeypatch.setenv("PGOPTIONS", "-c docmeta.open_tenants=yes")
-    with scratch.databases() as own:
+    with scratch.databases(options=project.find(None).options) as own:
         files = migrations.read([SQL])
         found = list(proof.prove(own, files, samples=ROOT / "tests/rows", parked="docmeta_parked"))
     assert [one.id for one in found] == [migration.id for migration in files]

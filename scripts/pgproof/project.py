@@ -39,7 +39,8 @@ class Project:
 
         `parked` is the schema where rollbacks park rows, `rows` the folder of sample rows, `name`
         what heads its documents, `partitioned` the tables whose partitions come and go by
-        themselves. Raises UserError for a file that is no TOML.
+        themselves, `options` what the sessions of a proof start with. Raises UserError for a file
+        that is no TOML.
         """
         import tomllib
 
@@ -63,6 +64,11 @@ class Project:
     def partitioned(self) -> tuple[str, ...]:
         """The tables, as schema.table, whose partitions come and go by themselves."""
         return tuple(self.told.get("partitioned", "").split())
+
+    @property
+    def options(self) -> str:
+        """What the sessions of a proof start with, as in PGOPTIONS."""
+        return self.told.get("options", "")
 
     @property
     def rows(self) -> Path:
