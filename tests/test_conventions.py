@@ -11,7 +11,11 @@ import sqlparse
 
 from database import IDS, MIGRATIONS, SQL, TABLES, Database
 
-FILES = sorted(SQL.glob("*.sql"))
+# Those of sql/citus/ are held to the same: yoyo reads no folder below the one it is told.
+CITUS = [path for path in sorted(SQL.glob("citus/*.sql")) if not path.stem.endswith(".rollback")]
+FORWARD = [*MIGRATIONS, *CITUS]
+FILES = sorted(SQL.glob("*.sql")) + sorted(SQL.glob("citus/*.sql"))
+HALVES = (".sql", ".rollback.sql")
 KEYWORDS = """
     add all alter and array as begin between by cascade check coalesce column comment commit
     constraint continue create declare default delete distinct do drop each else elsif end
@@ -61,12 +65,14 @@ def is_transactional(path: Path) -> bool:
 
 
 files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-forward_files = pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
+forward_files = pytest.mark.parametrize("path", FORWARD, ids=lambda path: path.stem)
 
 
 def test_only_pairs_of_migrations_are_in_sql() -> None:
     pairs = {name for id_ in IDS for name in (f"{id_}.sql", f"{id_}.rollback.sql")}
-    assert {path.name for path in SQL.iterdir()} == pairs
+    assert {path.name for path in SQL.iterdir()} == {*pairs, "citus"}
+    distributing = {path.name for path in (SQL / "citus").iterdir()}
+    assert distributing == {path.stem + end for path in CITUS for end in HALVES}
     assert all(re.fullmatch(r"\d{4}_[a-z]+(_[a-z0-9]+)+", id_) for id_ in IDS)
 
 

@@ -130,15 +130,12 @@ def test_apply_rollback_apply_restores_catalog_rows_and_sequences(
     assert not filled.query("SELECT 1 FROM pg_namespace WHERE nspname = %s", [PARKED])
 
 
-def test_from_any_expected_catalog_to_any_other(
-    db: Database, filled: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_from_any_expected_catalog_to_any_other(db: Database, filled: Database) -> None:
     """Each `up --to` and `down --to` there is, once, and no row is lost on the way.
 
     One database walks them all: 0, 1, 0, 2, ..., 0, n, 1, 2, 1, 3, ... passes from each state to
     each other exactly once before it is back at 0.
     """
-    monkeypatch.setenv("PGOPTIONS", "-c docmeta.open_tenants=yes")
     files = [(EXPECTED / f"{id_}.txt").read_text(encoding="utf-8") for id_ in IDS]
     expected = [read_catalog(db), *(text.splitlines() for text in files)]
     names = ["nothing", *IDS]
@@ -191,8 +188,8 @@ def test_the_sample_rows_leave_nothing_out(filled: Database) -> None:
     for table, column, nullable in filled.query("""
         SELECT relname, attname, NOT attnotnull FROM pg_attribute
         JOIN pg_class ON pg_class.oid = attrelid
-        WHERE relnamespace = 'docmeta'::regnamespace AND relkind IN ('r', 'p')
-            AND NOT relispartition AND attnum > 0 AND NOT attisdropped
+        WHERE relnamespace = 'docmeta'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0
+            AND NOT relispartition AND NOT attisdropped
     """):
         some, none = filled.query(
             f"SELECT count({column}) > 0, count({column}) < count(*) FROM docmeta.{table}"
@@ -207,7 +204,10 @@ def test_the_sample_rows_leave_nothing_out(filled: Database) -> None:
 
 @runners
 def test_rollback_drops_in_the_reverse_order_of_apply(runner: Runner, db: Database) -> None:
-    """The order is the server's: an event trigger writes down what is dropped."""
+    """The order is the server's: an event trigger writes down what is dropped.
+
+    The migration that made the nine is the last to be rolled back.
+    """
     db.query("""
         CREATE TABLE public.dropped (at int GENERATED ALWAYS AS IDENTITY, name text);
         CREATE FUNCTION public.note() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -221,7 +221,7 @@ def test_rollback_drops_in_the_reverse_order_of_apply(runner: Runner, db: Databa
     runner.up(db)
     runner.down(db)
     dropped = [name for (name,) in db.query("SELECT name FROM public.dropped ORDER BY at")]
-    assert dropped[-len(TABLES) :] == list(reversed(TABLES))  # of 0001, the last to go
+    assert dropped[-len(TABLES) :] == list(reversed(TABLES))
 
 
 @runners

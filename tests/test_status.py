@@ -90,10 +90,10 @@ def test_nothing_is_parked_where_nothing_waits(db: Database) -> None:
     assert not is_parked(db)
 
 
-def test_discard_forgets(waiting: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discard_forgets(waiting: Database) -> None:
     for wish in ("discrad", "discard"):
-        monkeypatch.setenv("PGOPTIONS", f"-c docmeta.on_rollback={wish}")
-        with migrating(waiting, "down") as process:
+        options = f"-c docmeta.on_rollback={wish}"
+        with migrating(waiting, "down", PGOPTIONS=options) as process:
             told, _ = process.communicate(timeout=60)
         if wish == "discrad":
             assert process.returncode == 1

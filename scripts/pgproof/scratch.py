@@ -166,13 +166,14 @@ def _ended_in_order() -> Iterator[None]:
             signal.signal(signal.SIGTERM, former)
 
 
-def scratch_folder() -> Path:
+def scratch_folder(room: int = ENOUGH) -> Path:
     """Make a folder for a server: in memory where there is room, short, and open to all.
 
+    `room` is in bytes.
     As root the server runs as another user, which could not enter a folder of root's own.
     """
     memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder that is ours alone
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > ENOUGH
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > room
     home = Path(tempfile.mkdtemp(prefix="pgproof-", dir=memory if roomy else None))
     home.chmod(0o755)
     return home

@@ -203,11 +203,11 @@ class _Tracer:
         """
         ranks: dict[int, int] = {}
         for oid, mode in locks:
-            ranks[oid] = max(ranks.get(oid, 0), MODES.index(_worded(mode)))
+            ranks[oid] = max(ranks.get(oid, 0), MODES.index(worded(mode)))
         found: dict[str, str] = {}
         for oid, rank in ranks.items():
             name, kind, _, table = self._before.get(oid, ("", "i", None, None))
-            covered = [MODES.index(_worded(m)) for o, m in self._held | self._met if o == table]
+            covered = [MODES.index(worded(m)) for o, m in self._held | self._met if o == table]
             if kind not in "iI" and max(covered, default=-1) < rank:
                 found[name] = MODES[rank]
         return found
@@ -288,6 +288,6 @@ def _relations(cursor: Any) -> dict[int, tuple[str, str, int | None, int | None]
     return {oid: (name, kind, node, table) for oid, name, kind, node, table in cursor.fetchall()}
 
 
-def _worded(mode: str) -> str:
+def worded(mode: str) -> str:
     """Return AccessExclusiveLock as ACCESS EXCLUSIVE."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", mode.removesuffix("Lock")).upper()

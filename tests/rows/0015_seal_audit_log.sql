@@ -17,5 +17,5 @@ SELECT docmeta.seal_audit_log();
 INSERT INTO docmeta.audit_log (occurred_at, entity_type, entity_id, action, old_row)
 VALUES ('2026-06-02 00:00+00', 'tags', 7, 'delete', '{"name": "New"}');
 
--- As after an entry that was never committed.
+-- As after an append that was rolled back.
 SELECT nextval('docmeta.audit_log_id_seq');
