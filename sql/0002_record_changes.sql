@@ -2,9 +2,9 @@
 -- audit_log, the logs refuse to be changed, and the trash can be emptied for good.
 --
 -- Why: one INSERT ... SELECT a statement, from transition tables: the obvious trigger
---     FOR EACH ROW pays a call and an INSERT for each (a document in bulk: 61 us of CPU,
---     32 so, 19 unrecorded), and a hash chain from row to row would put all writers in
---     one queue. What an update kept is not written again.
+--     FOR EACH ROW pays a call and an INSERT for each (61 us of CPU for a document in
+--     bulk, 32 so, 19 unrecorded), and a hash chain from row to row would put all
+--     writers in one queue. What an update kept is not written again.
 -- Locks: docmeta.import_batches, docmeta.documents, docmeta.document_classifications,
 --     docmeta.tags, docmeta.document_tags, docmeta.duplicate_log and docmeta.audit_log
 --     SHARE ROW EXCLUSIVE: a trigger is a row of the catalog, so writers wait for

@@ -5,6 +5,7 @@ copies of the migrations in which every docmeta_ role has another name.
 """
 
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -215,7 +216,7 @@ def test_each_group_can_do_its_work_and_no_other(docs: Database) -> None:
 def other(db: Database, tmp_path: Path) -> Iterator[tuple[str, Runner]]:
     """A prefix of roles that are not there yet, and `migrate` for copies that name these."""
     prefix = f"r{uuid.uuid4().hex[:10]}"
-    for path in SQL.iterdir():
+    for path in SQL.glob("*.sql"):
         text = re.sub(rf"\bdocmeta_({'|'.join(ROLES)})\b", rf"{prefix}_\1", path.read_text())
         (tmp_path / path.name).write_text(text)
     yield prefix, MIGRATE.on(tmp_path)
@@ -429,7 +430,10 @@ def test_no_trap_is_run_as_the_owner(docs: Database, stranger: str) -> None:
 
 def set_fresh(db: Database, hostile: connection, role: str) -> connection:
     """Return a new hostile session: the old one keeps functions as it compiled them."""
+    pid = hostile.info.backend_pid
     hostile.close()
+    while db.query("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [pid]):
+        time.sleep(0.01)  # until it has dropped what it had in pg_temp
     db.query("DROP SCHEMA trap CASCADE")
     return set_traps(db, role)
 
