@@ -45,6 +45,10 @@ CREATE TABLE docmeta.language_backfill (
 COMMENT ON TABLE docmeta.language_backfill IS
     'Documents whose language was null and has become und, so that a rollback can make '
     'it null again.';
+COMMENT ON COLUMN docmeta.language_backfill.tenant_id IS
+    'Tenant that the row belongs to; 1 where there is but one.';
+COMMENT ON COLUMN docmeta.language_backfill.document_id IS
+    'The document whose language was null.';
 COMMENT ON COLUMN docmeta.language_backfill.by_writer IS
     'True if somebody wrote the document before the backfill came to it.';
 

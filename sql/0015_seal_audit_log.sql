@@ -68,6 +68,8 @@ ALTER TABLE docmeta.audit_log_seals ALTER COLUMN entry_marks SET STORAGE EXTERNA
 COMMENT ON TABLE docmeta.audit_log_seals IS
     'What was in audit_log when it was sealed, hash by hash. Append-only; each seal '
     'covers the one before it of the same tenant.';
+COMMENT ON COLUMN docmeta.audit_log_seals.tenant_id IS
+    'Tenant that the row belongs to; 1 where there is but one.';
 COMMENT ON COLUMN docmeta.audit_log_seals.seal_no IS
     'Counts from 1 within the tenant, without a gap.';
 COMMENT ON COLUMN docmeta.audit_log_seals.kind IS
@@ -79,11 +81,15 @@ COMMENT ON COLUMN docmeta.audit_log_seals.after_id IS
     'The entries are those of the month with a higher id than this,';
 COMMENT ON COLUMN docmeta.audit_log_seals.through_id IS
     'and none above this.';
+COMMENT ON COLUMN docmeta.audit_log_seals.entry_count IS
+    'How many entries were sealed; 0 where they were dropped.';
 COMMENT ON COLUMN docmeta.audit_log_seals.entry_marks IS
     'For each entry, in order of id, 8 bytes of id and 8 bytes of its hash: they tell '
     'which entry does not fit. That all fit, entries_sha256 tells.';
 COMMENT ON COLUMN docmeta.audit_log_seals.entries_sha256 IS
     'SHA-256 of the hashes of the entries, in order of id.';
+COMMENT ON COLUMN docmeta.audit_log_seals.sealed_at IS
+    'When the seal was made.';
 COMMENT ON COLUMN docmeta.audit_log_seals.sealed_by IS
     'The database role that had logged in.';
 COMMENT ON COLUMN docmeta.audit_log_seals.sha256 IS
