@@ -79,10 +79,9 @@ def make(
     refusal = _refusal(backend, files, chosen, live, operation)
     notes, steps = list(_doubts(history.states(files, live.records, live.begun))), list[Step]()
     with rehearsal.staged(backend, files, live, parked, tell, on_wait) as stage:
-        drift = catalog.difference(
-            stage.lines, live.lines, "the applied files", "the live database"
-        )
-        if drift and catalog.same_but_for_column_order(stage.lines, live.lines):
+        found = catalog.without_access(live.lines, stage.lines)
+        drift = catalog.difference(stage.lines, found, "the applied files", "the live database")
+        if drift and catalog.same_but_for_column_order(stage.lines, found):
             drift = []
             notes.append("columns stand in another order than the files would put them")
         for migration, way in chosen:
