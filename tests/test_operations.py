@@ -81,7 +81,6 @@ def login(db: Database, user: str) -> Database:
 
 
 def test_the_migrating_login_can_migrate_and_nothing_else(cluster: Database) -> None:
-    cluster.query("CREATE SCHEMA other; CREATE TABLE other.secrets (); CREATE ROLE other_owner")
     migrating = login(cluster, "docs_migrate")
 
     def migrate(*words: str) -> str:
@@ -91,13 +90,10 @@ def test_the_migrating_login_can_migrate_and_nothing_else(cluster: Database) -> 
     MIGRATE.up(migrating)
     cluster.query("REVOKE CREATE ON SCHEMA public FROM docs_migrate")  # as the page says
     assert migrate("status", "--exit-code").count("applied") == len(IDS)
-    cluster.query("DROP SCHEMA other CASCADE")
     assert f"{len(IDS)} applied, 0 pending; no drift." in migrate("plan")
     MIGRATE.down(migrating)
-    assert cluster.query("SELECT FROM pg_namespace WHERE nspname ~ 'docmeta'") == []
-    cluster.query("CREATE SCHEMA other; CREATE TABLE other.secrets (); ")
-    MIGRATE.up(migrating)
-
+    assert cluster.query("SELECT 1 FROM pg_namespace WHERE nspname ~ 'docmeta'") == []
+    cluster.query("CREATE SCHEMA other; CREATE TABLE other.secrets (); CREATE ROLE other_owner")
     for forbidden in (
         "CREATE DATABASE more",
         "DROP DATABASE postgres",
@@ -107,16 +103,14 @@ def test_the_migrating_login_can_migrate_and_nothing_else(cluster: Database) -> 
         "GRANT other_owner TO docs_migrate",
         "ALTER DATABASE docs SET work_mem = '1GB'",
         "ALTER SYSTEM SET work_mem = '1GB'",
-        "SELECT FROM other.secrets",
+        "SELECT 1 FROM other.secrets",
         "DROP SCHEMA other CASCADE",
         "CREATE TABLE public.more ()",
-        "SELECT FROM pg_authid",
+        "SELECT 1 FROM pg_authid",
         "COPY (SELECT) TO PROGRAM 'true'",
         "SELECT pg_read_file('postgresql.conf')",
         "SET session_replication_role = replica",
-        "CREATE EXTENSION adminpack" if cluster.value("SHOW server_version") < "17" else
-        "CREATE LANGUAGE plpython3u",
-    ):  # fmt: skip
+    ):
         with pytest.raises(psycopg2.Error) as refused:
             migrating.query(forbidden)
         assert isinstance(refused.value, InsufficientPrivilege) or "owner" in str(refused.value)
@@ -133,18 +127,21 @@ def clients(cluster: Database) -> Database:
 
 CLIENTS = {
     "docs_pipeline": (
-        "INSERT INTO docmeta.import_batches (source) VALUES ('s')",
+        "INSERT INTO docmeta.import_batches (source_kind) VALUES ('upload')",
         "DELETE FROM docmeta.documents",
     ),
     "docs_app": (
         "UPDATE docmeta.documents SET title = 'x'",
         "UPDATE docmeta.documents SET content_sha256 = ''",
     ),
-    "docs_reports": ("SELECT FROM docmeta.documents", "SELECT old_row FROM docmeta.audit_log"),
-    "docs_auditor": ("SELECT old_row FROM docmeta.audit_log", "SELECT FROM docmeta.documents"),
+    "docs_reports": (
+        "SELECT count(*) FROM docmeta.documents",
+        "SELECT old_row FROM docmeta.audit_log",
+    ),
+    "docs_auditor": ("SELECT old_row FROM docmeta.audit_log", "SELECT 1 FROM docmeta.documents"),
     "docs_retention": (
         "SELECT docmeta.purge_documents('1 day', 1)",
-        "SELECT FROM docmeta.audit_log",
+        "SELECT 1 FROM docmeta.audit_log",
     ),
 }
 
@@ -155,10 +152,8 @@ def test_a_client_can_its_work_and_no_more(user: str, clients: Database) -> None
     client = login(clients, user)
     if user != "docs_reports":  # who serves one tenant, by the page
         client.query("SET docmeta.tenant_id = '1'")
-    if may.startswith("SELECT FROM"):
-        may = may.replace("SELECT", "SELECT count(*)")
     client.query(may)
-    for forbidden in (may_not.replace("SELECT FROM", "SELECT 1 FROM"), "SET ROLE docmeta_owner"):
+    for forbidden in (may_not, "SET ROLE docmeta_owner"):
         with pytest.raises(InsufficientPrivilege):
             client.query(forbidden)
     client.close()
@@ -214,17 +209,32 @@ def instructions() -> list[tuple[str, str]]:
     return [(word, rest) for word, rest in pairs]
 
 
+def python_for_all() -> str:
+    """Return an interpreter that every user may run: root's own may lie where only root goes."""
+    for found in (os.path.realpath(sys.executable), "/usr/bin/python3"):
+        open_to_all = all(folder.stat().st_mode & 1 for folder in Path(found).parents)
+        check = (found, "-c", "import sys, venv; sys.exit(sys.version_info < (3, 11))")
+        if (
+            open_to_all
+            and Path(found).exists()
+            and not subprocess.run(check, check=False).returncode
+        ):
+            return found
+    pytest.skip("no Python 3.11 that every user may run")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become the user of the Dockerfile")
+@pytest.mark.parametrize("cluster", [18], indirect=True)
 def test_the_image_can_migrate_without_a_name_a_home_or_a_place_to_write(
     cluster: Database,
 ) -> None:
     """The steps of the Dockerfile, with an environment in place of the image."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become the user of the Dockerfile")
     image = scratch_folder()
     try:
         root = image / "docmeta"
         pip = (sys.executable, "-m", "pip", "--python", str(image / "venv/bin/python"))
-        run(sys.executable, "-m", "venv", "--without-pip", image / "venv", environment={**os.environ})
+        make = (python_for_all(), "-m", "venv", "--without-pip", image / "venv")
+        run(*make, environment={**os.environ})
         root.mkdir()
         entry: list[str] = []
         for word, rest in instructions():
@@ -308,10 +318,11 @@ def test_the_composition_holds_together() -> None:
     assert migrating["environment"]["PGHOST"] == "postgres"
     assert migrating["environment"]["PGDATABASE"] == server["environment"]["POSTGRES_DB"]
     assert {volume.split(":")[0] for volume in server["volumes"]} == set(told["volumes"])
-    docker = shutil.which("docker")
-    if docker and not subprocess.run([docker, "compose", "version"], capture_output=True).returncode:
+    if docker := shutil.which("docker"):
+        there = run(docker, "compose", "version", environment={**os.environ}, code=None)
         command = (docker, "compose", "-f", DEPLOY / "compose.yaml", "config", "--quiet")
-        run(*command, environment={**os.environ, "PGPASSWORD": "x"})
+        if there.returncode == 0:
+            run(*command, environment={**os.environ, "PGPASSWORD": "x"})
 
 
 def missing(part: Any, whole: Any, at: str = "") -> list[str]:
