@@ -79,9 +79,7 @@ _empty = postgresql_noproc(depends_on="server", dbname=f"empty_{os.getpid()}")
 _migrated = postgresql_noproc(
     depends_on="server", dbname=f"migrated_{os.getpid()}", load=[apply_all]
 )
-_filled = postgresql_noproc(
-    depends_on="server", dbname=f"filled_{os.getpid()}", load=[apply_all, fill]
-)
+_filled = postgresql_noproc(depends_on="server", dbname=f"filled_{os.getpid()}", load=[fill])
 _empty_clone = postgresql("_empty")
 _migrated_clone = postgresql("_migrated")
 _filled_clone = postgresql("_filled")

@@ -213,10 +213,15 @@ def test_an_unknown_command_or_option_is_usage(db: Database) -> None:
         assert migrate(db, *words, code=2).stderr.startswith("usage: migrate")
 
 
-@pytest.mark.parametrize("wanted", ["0001_initial_shema", "4711", "initial", "0002"])
+@pytest.mark.parametrize("wanted", ["0001_initial_shema", "initial", "initial_schema"])
 def test_an_unknown_id_names_the_nearest(wanted: str, db: Database) -> None:
     assert IDS[0] in said(db, "up", "--to", wanted, code=2)
     assert not db.query("SELECT 1 FROM pg_class WHERE relname ~ 'yoyo'")
+
+
+@pytest.mark.parametrize("wanted", ["4711", f"{len(IDS) + 1:04d}"])
+def test_an_unknown_number_names_the_last(wanted: str, db: Database) -> None:
+    assert IDS[-1] in said(db, "up", "--to", wanted, code=2)
 
 
 def test_down_to_what_is_not_applied(db: Database, folder: Path) -> None:
@@ -306,6 +311,9 @@ def test_a_role_without_rights_is_told_what_to_grant(db: Database) -> None:
         assert role in message
         assert db.query("SELECT 1 FROM _yoyo_migration") == []
         db.query(f'GRANT CREATE ON DATABASE "{db.dbname}" TO {role}')
+        message = migrate(db, "up", code=1, PGUSER=role).stderr
+        assert f"GRANT docmeta_owner TO {role}" in message
+        db.query(f"GRANT docmeta_owner TO {role}")
         migrate(db, "up", PGUSER=role)
     finally:
         db.query(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")

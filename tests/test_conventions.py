@@ -11,7 +11,11 @@ import sqlparse
 
 from database import IDS, MIGRATIONS, SQL, TABLES, Database
 
-FILES = sorted(SQL.glob("*.sql"))
+# Those of sql/citus/ are held to the same: yoyo reads no folder below the one it is told.
+CITUS = [path for path in sorted(SQL.glob("citus/*.sql")) if not path.stem.endswith(".rollback")]
+FORWARD = [*MIGRATIONS, *CITUS]
+FILES = sorted(SQL.glob("*.sql")) + sorted(SQL.glob("citus/*.sql"))
+HALVES = (".sql", ".rollback.sql")
 KEYWORDS = """
     add all alter and array as begin between by cascade check coalesce column comment commit
     constraint continue create declare default delete distinct do drop each else elsif end
@@ -61,12 +65,14 @@ def is_transactional(path: Path) -> bool:
 
 
 files = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-forward_files = pytest.mark.parametrize("path", MIGRATIONS, ids=lambda path: path.stem)
+forward_files = pytest.mark.parametrize("path", FORWARD, ids=lambda path: path.stem)
 
 
 def test_only_pairs_of_migrations_are_in_sql() -> None:
     pairs = {name for id_ in IDS for name in (f"{id_}.sql", f"{id_}.rollback.sql")}
-    assert {path.name for path in SQL.iterdir()} == pairs
+    assert {path.name for path in SQL.iterdir()} == {*pairs, "citus"}
+    distributing = {path.name for path in (SQL / "citus").iterdir()}
+    assert distributing == {path.stem + end for path in CITUS for end in HALVES}
     assert all(re.fullmatch(r"\d{4}_[a-z]+(_[a-z0-9]+)+", id_) for id_ in IDS)
 
 
@@ -120,14 +126,17 @@ def test_no_statement_outlives_or_ends_the_transaction(path: Path) -> None:
 
 @files
 def test_surprises_fail(path: Path) -> None:
-    """No IF [NOT] EXISTS without CONCURRENTLY, no DROP CASCADE, no OR REPLACE."""
+    """No IF [NOT] EXISTS without CONCURRENTLY, no DROP CASCADE, no OR REPLACE of a new object."""
     sql = bare(text_of(path))
     lenient = re.compile(
         r"\b(CREATE|DROP|ADD|ALTER)\b(?![^;(]*CONCURRENTLY)[^;(]*\bIF\s+(NOT\s+)?EXISTS"
     )
     assert not lenient.search(sql)
     assert not re.search(r"\bDROP\b[^;]*\bCASCADE\b", sql)
-    assert "OR REPLACE" not in sql
+    earlier = "".join(bare(text_of(other)) for other in MIGRATIONS if other.stem < path.stem[:4])
+    for _, kind, name in re.findall(r"\bOR REPLACE( (\w+) ([\w.]+\())?", sql):
+        assert kind == "FUNCTION"
+        assert f"CREATE FUNCTION {name}" in earlier, f"{name} is new, or was never made"
 
 
 @files
@@ -224,7 +233,8 @@ def test_ids_are_bigint_and_generated_always(docs: Database) -> None:
     query = """
         SELECT attrelid::regclass || '.' || attname FROM pg_attribute
         JOIN pg_class ON pg_class.oid = attrelid
-        WHERE relnamespace = 'docmeta'::regnamespace AND relkind IN ('r', 'p') AND (
+        WHERE relnamespace = 'docmeta'::regnamespace AND relkind IN ('r', 'p')
+            AND NOT relispartition AND (
             attname = 'id' AND attidentity <> 'a'
             OR attname ~ '(^|_)id$' AND attname NOT IN ('public_id', 'source_id', 'request_id',
                 'transaction_id') AND atttypid <> 'bigint'::regtype)
@@ -264,7 +274,8 @@ def test_times_default_to_the_transaction_and_log_times_to_the_clock(docs: Datab
         docs.query("""
         SELECT attrelid::regclass || '.' || attname, pg_get_expr(adbin, adrelid)
         FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
-        WHERE atttypid = 'timestamptz'::regtype
+        JOIN pg_class ON pg_class.oid = adrelid
+        WHERE atttypid = 'timestamptz'::regtype AND NOT relispartition
             AND adrelid::regclass::text LIKE 'docmeta.%'
     """)
     )
@@ -292,8 +303,9 @@ def test_soft_delete_is_on_documents_and_tags_alone(docs: Database) -> None:
 def test_every_table_and_index_has_a_comment(docs: Database) -> None:
     query = """
         SELECT relname FROM pg_class WHERE relnamespace = 'docmeta'::regnamespace
-            AND relkind IN ('r', 'p', 'v', 'm', 'i')
+            AND relkind IN ('r', 'p', 'v', 'm', 'i', 'I')
             AND oid NOT IN (SELECT conindid FROM pg_constraint)
+            AND NOT (relispartition AND relkind = 'i')
             AND obj_description(oid, 'pg_class') IS NULL
     """
     assert breaking(docs, "comment", query) == set()
@@ -305,7 +317,7 @@ def test_a_nullable_column_says_what_null_means(docs: Database) -> None:
         SELECT relname || '.' || attname FROM pg_attribute
         JOIN pg_class ON pg_class.oid = attrelid
         WHERE relnamespace = 'docmeta'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0
-            AND NOT attisdropped AND NOT attnotnull
+            AND NOT relispartition AND NOT attisdropped AND NOT attnotnull
             AND col_description(attrelid, attnum) IS NULL
             AND attname NOT IN ('title', 'author', 'mime_type', 'description', 'reason',
                 'source_uri', 'deleted_by', 'delete_reason', 'resolved_by', 'resolution',

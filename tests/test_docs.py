@@ -53,7 +53,8 @@ def test_the_generated_documents_are_up_to_date() -> None:
 
 
 ODD = """\
--- Holds what shops sell.
+-- Holds what shops sell, to their
+-- customers: parts and odd things.
 --
 -- Why: to | sell.
 -- Locks: none
@@ -155,7 +156,8 @@ def test_the_page_tells(line: str, written: Path) -> None:
 
 def test_the_page_of_the_migrations_tells_headers_and_proof(written: Path) -> None:
     assert (written / "migrations.md").read_text().splitlines()[-1] == (
-        r"| 0001_open | Holds what shops sell. | to \| sell. | none | lossless | "
+        "| 0001_open | Holds what shops sell, to their customers: parts and odd things. "
+        r"| to \| sell. | none | lossless | "
         "holds; schema identical, rows not shown (0 carried); locks: none; 20 statements, 1 back |"
     )
 

@@ -5,7 +5,9 @@ import re
 from database import Database
 
 # Enough rows that an index is the cheaper way, in tenants enough that their id alone is not.
+# Loaded as a bulk load is, without the triggers: the audit would write each row a second time.
 ROWS = """
+    SET session_replication_role = replica;
     INSERT INTO docmeta.import_batches (tenant_id, source_kind)
         SELECT 1 + n % 5, 'upload' FROM generate_series(1, 10000) n;
     INSERT INTO docmeta.hash_index
@@ -47,6 +49,7 @@ ROWS = """
             CASE WHEN d.id % 10 > 0 THEN now() END, CASE WHEN d.id % 10 > 0 THEN 'bob' END,
             CASE WHEN d.id % 10 > 0 THEN 'retried' END
         FROM generate_series(5, 1, -1) i, docmeta.documents d;
+    RESET session_replication_role;
     ANALYZE;
 """
 
@@ -57,15 +60,20 @@ def test_each_index_serves_the_query_of_its_comment(docs: Database) -> None:
     """The plan is the one for unknown arguments, as a prepared statement gets it."""
     docs.query(ROWS)
     docs.query("SET plan_cache_mode = force_generic_plan")
+    docs.query("SET enable_partition_pruning = off")  # the arguments below would lie in none
     indexes = docs.query("""
-        SELECT relname, obj_description(oid, 'pg_class') FROM pg_class
-        WHERE relnamespace = 'docmeta'::regnamespace AND relkind = 'i'
-            AND oid NOT IN (SELECT conindid FROM pg_constraint)
+        SELECT relname, obj_description(oid, 'pg_class'), ARRAY(
+            SELECT relid::regclass::text FROM pg_partition_tree(i.oid) WHERE isleaf
+                AND pg_relation_size(relid) > 0
+            UNION SELECT relname
+        ) FROM pg_class i
+        WHERE relnamespace = 'docmeta'::regnamespace AND relkind IN ('i', 'I')
+            AND NOT relispartition AND oid NOT IN (SELECT conindid FROM pg_constraint)
         ORDER BY relname
     """)
     assert len(indexes) > 10
     unused = {}
-    for index, comment in indexes:
+    for index, comment, parts in indexes:
         assert comment, f"{index} has no comment that names its query"
         _, _, query = comment.partition(": ")
         assert query.startswith("SELECT "), f"the comment on {index} names no query"
@@ -73,7 +81,7 @@ def test_each_index_serves_the_query_of_its_comment(docs: Database) -> None:
         docs.query(f"PREPARE served AS {query}")
         plan = "\n".join(row for (row,) in docs.query(f"EXPLAIN EXECUTE served ({arguments})"))
         docs.query("DEALLOCATE served")
-        if not re.search(rf"\b{index}\b", plan):
+        if not re.search(rf"\b({'|'.join(part.split('.')[-1] for part in parts)})\b", plan):
             unused[index] = plan
     assert not unused, "\n\n".join(
         f"{index} is not used:\n{plan}" for index, plan in unused.items()
@@ -88,8 +96,8 @@ def test_newest_first_is_the_primary_key_read_backwards(docs: Database) -> None:
             "ORDER BY id DESC LIMIT 50"
         )
         text = "\n".join(row for (row,) in plan)
-        assert f"Index Scan Backward using {table}_pkey" in text
-        assert "Sort" not in text
+        assert re.search(rf"Index Scan Backward using {table}_(first_)?pkey", text)
+        assert not re.search(r"^(  ->  )?Sort|Seq Scan", text.replace("Sort Key", ""), re.M)
 
 
 def test_all_foreign_keys_are_indexed(docs: Database) -> None:

@@ -74,3 +74,29 @@ def test_plain_lines_where_nobody_watches(
     written = path.read_text().splitlines()
     assert len(written) >= lines if lines else not written
     assert all(line == "0001_slow: running, 1 s" for line in written)
+
+
+def test_a_notice_is_shown_while_its_statement_runs(db: Database, tmp_path: Path) -> None:
+    """A backfill tells how far it is; at its end nobody needs to know any more."""
+    (tmp_path / "0001_tells.sql").write_text(
+        "-- transactional: false\n"
+        "DO $$ BEGIN RAISE NOTICE 'half of it'; COMMIT;\n"
+        "WHILE to_regclass('public.enough') IS NULL LOOP PERFORM pg_sleep(0.05); COMMIT;\n"
+        "END LOOP; RAISE NOTICE 'all of it'; END $$;\n"
+    )
+    (tmp_path / "0001_tells.rollback.sql").write_text("SELECT 1;\n")
+    words = [sys.executable, "-m", "pgproof", "up", "--sql", str(tmp_path)]
+    with subprocess.Popen(
+        words, env=db.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stderr is not None
+        told = ""
+        # It would not end by itself.
+        while "half of it" not in told and select.select([process.stderr], [], [], 10)[0]:
+            told += os.read(process.stderr.fileno(), 4096).decode()
+        db.query("CREATE TABLE public.enough ()")
+        assert "half of it" in told
+        assert "all of it" not in told
+        told += process.stderr.read()
+        assert process.wait(30) == 0
+    assert told.count("half of it") == told.count("all of it") == 1

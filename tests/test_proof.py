@@ -21,7 +21,7 @@ import psycopg2
 import pytest
 
 from database import ROOT, SQL, Database, run
-from pgproof import catalog, migrations, proof, report_proof, rows, scratch
+from pgproof import catalog, migrations, project, proof, report_proof, rows, scratch
 from pgproof.proof import Proof
 from planted import FOLDER, Based, Case, case, proved
 
@@ -105,7 +105,7 @@ def test_sound_migration_holds(planted: Case, made: Based, tmp_path: Path) -> No
 
 def test_our_own_migrations_hold(server: SimpleNamespace) -> None:
     """With every table and column shown by a sample row."""
-    with scratch.databases() as own:
+    with scratch.databases(options=project.find(None).options) as own:
         files = migrations.read([SQL])
         found = list(proof.prove(own, files, samples=ROOT / "tests/rows", parked="docmeta_parked"))
     assert [one.id for one in found] == [migration.id for migration in files]

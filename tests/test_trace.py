@@ -88,7 +88,7 @@ STATEMENTS: dict[str, tuple[dict[str, str], list[str], list[str], list[str]]] = 
     "ALTER TABLE s.p ATTACH PARTITION s.alone FOR VALUES IN (2)": (
         {"s.p": "SHARE UPDATE EXCLUSIVE", "s.alone": "ACCESS EXCLUSIVE"}, [], ["s.alone"], []),
     "CREATE INDEX p_a_idx ON s.p (a)": (
-        {"s.p": "SHARE", "s.p1": "SHARE"}, [], ["s.p1"], ["s.p1_a_idx", "s.p_a_idx"]),
+        {"s.p": "SHARE"}, [], ["s.p1"], ["s.p1_a_idx", "s.p_a_idx"]),
     "CREATE TABLE s.new (a integer PRIMARY KEY)": ({}, [], [], []),
     "CREATE TYPE s.kind AS ENUM ('a')": ({}, [], [], []),
 }  # fmt: skip
@@ -183,6 +183,21 @@ def test_table_speaks_for_its_sequence(traced: Traced) -> None:
 def test_sequence_is_named_where_its_table_is_not(traced: Traced) -> None:
     (effect,) = traced("ALTER SEQUENCE s.t_id_seq RESTART")
     assert dict(effect.locks) == {"s.t_id_seq": "SHARE ROW EXCLUSIVE"}
+
+
+def test_table_speaks_for_its_partitions(traced: Traced) -> None:
+    """Of a statement outside a transaction too."""
+    (effect,) = traced("ALTER TABLE s.p ADD c text")
+    assert dict(effect.locks) == {"s.p": "ACCESS EXCLUSIVE"}
+    (effect,) = traced("-- transactional: false\nTRUNCATE s.p")
+    assert dict(effect.locks) == {"s.p": "ACCESS EXCLUSIVE"}
+
+
+def test_partition_is_named_where_its_table_has_a_weaker_lock(traced: Traced) -> None:
+    (effect,) = traced("ALTER TABLE s.p1 SET (fillfactor = 70)")
+    assert dict(effect.locks) == {"s.p1": "SHARE UPDATE EXCLUSIVE"}
+    effects = traced("SELECT * FROM s.p;\nTRUNCATE s.p1")
+    assert trace.strongest(effects) == {"s.p": "ACCESS SHARE", "s.p1": "ACCESS EXCLUSIVE"}
 
 
 def test_strange_names(db: Database, traced: Traced) -> None:

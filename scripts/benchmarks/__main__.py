@@ -6,9 +6,11 @@ python -m benchmarks runner --rounds 3
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import proof, runner
+from benchmarks import audit, online, proof, runner
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
+    "audit": audit.main,
+    "online": online.main,
     "proof": proof.main,
     "runner": runner.main,
 }

@@ -13,6 +13,14 @@ EXIT_CODES = "exit codes: 0 done; 1 a difference or a failed migration; 2 usage"
 
 Options = dict[str, dict[str, Any]]
 
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
 JSON: Options = {"--json": {"action": "store_true", "help": "print the result as JSON"}}
 OUTPUT: Options = {
     **JSON,
@@ -44,19 +52,24 @@ ROWS: Options = {
         "help": "sample rows, one file a migration, ID.sql (default: tests/rows)",
     },
 }
+FLEET: Options = {
+    "--targets": {
+        "metavar": "FILE",
+        "help": "do so for each database that FILE (- for standard input) names: one a line, a URL "
+        "or a service of pg_service.conf; a run again passes over what is done",
+    },
+    "--jobs": {"metavar": "N", "type": _positive, "help": "how many of them at a time (4)"},
+    "--keep-going": {
+        "action": "store_true",
+        "help": "begin the others, too, after one has failed",
+    },
+}
 PARKED: Options = {
     "--parked": {
         "metavar": "SCHEMA",
         "help": "a schema of parked rows, not compared (default: of pyproject.toml)",
     },
 }
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,7 @@ COMMANDS = (
         "Apply what is pending, in order.",
         "the schema and yoyo's history",
         "migrate up --to 0003",
-        {**JSON, **DATABASE, **WAITING},
+        {**JSON, **DATABASE, **FLEET, **WAITING},
         {
             "--to": {"metavar": "ID", "help": "stop after this migration (id or number)"},
             "--plan": {

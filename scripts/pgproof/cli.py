@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
+    from pgproof import fleet
     from pgproof.backend import PgproofBackend
     from pgproof.history import State
     from pgproof.plan import Plan
@@ -76,6 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _up(arguments: argparse.Namespace) -> int:
     from pgproof import migrations, runner
 
+    if arguments.targets:
+        return _fleet(arguments)
+    if arguments.jobs or arguments.keep_going:
+        raise UserError("--jobs and --keep-going are for --targets\nAdd it.", exit_code=2)
     project, files = _files(arguments)
     to = arguments.to and migrations.find(arguments.to, [m.id for m in files])
     check = _check(arguments.plan) if arguments.plan else None
@@ -84,6 +89,69 @@ def _up(arguments: argparse.Namespace) -> int:
     if not done:
         _say(arguments, f"nothing to apply: {_counted(files)} known, none pending")
     return _json(arguments, "applied", done)
+
+
+def _fleet(arguments: argparse.Namespace) -> int:
+    """Apply what is pending to every database of a list, and say of each how it ended."""
+    from collections import Counter
+
+    from pgproof import fleet, migrations
+    from pgproof.progress import step
+
+    if arguments.database:
+        raise UserError("--targets names the databases\nLeave --database away.", exit_code=2)
+    if arguments.plan:
+        raise UserError(
+            "a plan is of one database, and --targets names many\nLeave --plan away.", exit_code=2
+        )
+    project, files = _files(arguments)
+    to = arguments.to and migrations.find(arguments.to, [m.id for m in files])
+    targets = fleet.read(arguments.targets)
+    width = max(len(target.name) for target in targets)
+    ended: Counter[str] = Counter()
+    with step(sys.stderr) as show:
+
+        def told(outcome: fleet.Outcome) -> None:
+            ended[outcome.state] += 1
+            show("")
+            course = _course(outcome)
+            _say(arguments, f"{outcome.state:<12}  {outcome.target:<{width}}  {course}".rstrip())
+            failed = f", {ended['failed']} failed" if ended["failed"] else ""
+            show(f"{ended.total()} of {len(targets)}{failed}")
+
+        def notify(line: str) -> None:
+            show("")
+            _tell(line)
+
+        show(f"0 of {len(targets)}")
+        found = fleet.up(
+            targets,
+            fleet.Work(files, to, project.settings, _settings(arguments)),
+            jobs=arguments.jobs or 4,
+            keep_going=arguments.keep_going,
+            told=told,
+            notify=notify,
+        )
+    _json(arguments, "databases", found.outcomes)
+    counts = ", ".join(f"{number} {state}" for state, number in ended.items())
+    _tell(f"{len(targets)} database{'s' if len(targets) != 1 else ''}: {counts}")
+    if found.signal:
+        _tell("migrate: interrupted; run it again: what is done is not done twice")
+        return 128 + found.signal
+    return int(bool(set(ended) - set(fleet.SUCCESS)))
+
+
+def _course(outcome: fleet.Outcome) -> str:
+    """Say in one line what was done to a database, where it stands, and why."""
+    words = [f"applied {', '.join(outcome.applied)}"] if outcome.applied else []
+    if outcome.state in ("failed", "interrupted"):
+        words += [f"stopped at {outcome.stopped_at}"] if outcome.stopped_at else []
+        words += [] if outcome.applied or outcome.stopped_at else ["nothing applied"]
+        words += [f"is at {outcome.is_at}"] if outcome.is_at else []
+    text = ", ".join(words)
+    if outcome.error:
+        text += f": {' '.join(outcome.error.split())}"
+    return f"{text} [{outcome.seconds:.3f} s]".strip() if outcome.seconds is not None else text
 
 
 def _down(arguments: argparse.Namespace) -> int:
@@ -156,7 +224,13 @@ def _planned(arguments: argparse.Namespace, operation: str | None) -> Plan:
     backend = _backend(arguments, project)
     with step(sys.stderr) as show:
         made = plan.make(
-            backend, files, operation, parked=parked, tell=show, on_wait=Progress(sys.stderr)
+            backend,
+            files,
+            operation,
+            parked=parked,
+            partitioned=project.partitioned,
+            tell=show,
+            on_wait=Progress(sys.stderr),
         )
     if arguments.json:
         _put(arguments, report_plan.as_json(made))
@@ -241,7 +315,7 @@ def _prove(arguments: argparse.Namespace) -> int:
     if is_plain:
         print(report_proof.heading(width), flush=True)
     proofs = []
-    with scratch.databases(server) as made, step(sys.stderr) as show:
+    with scratch.databases(server, options=project.options) as made, step(sys.stderr) as show:
         for found in proof.prove(
             made,
             files,
@@ -281,6 +355,7 @@ def _docs(arguments: argparse.Namespace) -> int:
             files,
             samples=Path(arguments.rows) if arguments.rows else project.rows,
             parked=arguments.parked or project.parked,
+            options=project.options,
             show=show,
         )
     if arguments.check:
@@ -350,7 +425,6 @@ def _files(arguments: argparse.Namespace) -> tuple[Project, Any]:
 def _backend(arguments: argparse.Namespace, project: Project) -> PgproofBackend:
     """Connect to the database that is named, and say which it is."""
     from pgproof import database, runner
-    from pgproof.project import SETTINGS
 
     def embedded() -> dict[str, str]:
         from pgproof.server import Server
@@ -362,11 +436,17 @@ def _backend(arguments: argparse.Namespace, project: Project) -> PgproofBackend:
         return server.parameters(project.database_name())
 
     target = database.choose(arguments.database, embedded)
-    options = {name: value for name in SETTINGS if (value := getattr(arguments, name, None))}
-    backend = runner.open_backend(target, project.settings, options)
+    backend = runner.open_backend(target, project.settings, _settings(arguments))
     backend.notify = _tell
     _tell(f"{database.described(backend.connection)} (named by {target.named_by})")
     return backend
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the settings that the command line gives."""
+    from pgproof.project import SETTINGS
+
+    return {name: value for name in SETTINGS if (value := getattr(arguments, name, None))}
 
 
 def _details(state: State) -> str:
@@ -397,10 +477,15 @@ def _teller(arguments: argparse.Namespace, backend: PgproofBackend) -> Callable[
     progress = backend.connection.on_wait = Progress(sys.stderr)
     words = {"apply": "applied", "rollback": "rolled back"}
 
+    def note(line: str) -> None:
+        progress.clear()
+        _tell(line)
+
     def tell(done: Done) -> None:
         progress.clear()
         _say(arguments, f"{words[done.operation]} {done.id} [{done.seconds * 1000:.1f} ms]")
 
+    backend.notify = note
     return tell
 
 

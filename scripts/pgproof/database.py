@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import psycopg2
 from psycopg2.extensions import parse_dsn
@@ -61,16 +61,16 @@ def choose(option: str | None, embedded: Callable[[], Mapping[str, str]]) -> Dat
     Raises UserError for a URL that libpq cannot read.
     """
     if option:
-        return _from_url(option, "--database")
+        return from_url(option, "--database")
     if url := os.environ.get("DATABASE_URL"):
-        return _from_url(url, "DATABASE_URL")
+        return from_url(url, "DATABASE_URL")
     if any(os.environ.get(name) for name in LIBPQ_VARIABLES):
         return Database({}, "libpq's variables")
     return Database(embedded(), "the embedded server")
 
 
-def _from_url(url: str, named_by: str) -> Database:
-    """Read a URL, with parameters of ours in it."""
+def from_url(url: str, named_by: str) -> Database:
+    """Read a URL, with parameters of ours in it; UserError for one that libpq cannot read."""
     scheme, _, rest = url.partition("://")
     if not rest and url.rstrip(":/") not in ("postgresql", "postgres"):
         raise UserError(
@@ -91,6 +91,12 @@ def _from_url(url: str, named_by: str) -> Database:
             "Write a / in the password as %2F; better, keep the password in ~/.pgpass.",
             exit_code=2,
         )
+    if parts.fragment:
+        raise UserError(
+            f"{named_by} has a #, which ends a URL\n"
+            "Write it as %23; better, keep the password in ~/.pgpass.",
+            exit_code=2,
+        )
     settings = {n: v for n, v in parse_qsl(parts.query) if n in SETTINGS}
     # What is not ours goes to libpq letter for letter: it does not read + as a blank.
     query = "&".join(p for p in parts.query.split("&") if p.partition("=")[0] not in SETTINGS)
@@ -105,6 +111,19 @@ def _from_url(url: str, named_by: str) -> Database:
             exit_code=2,
         ) from None
     return Database(parameters, named_by, settings)
+
+
+def shown(url: str) -> str:
+    """Return a URL that `from_url` has read, without its passwords."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    told = [
+        pair
+        for pair in parts.query.split("&")
+        if unquote(pair.partition("=")[0]) not in ("password", "sslpassword")
+    ]
+    query = f"?{'&'.join(told)}" if any(told) else ""
+    return f"{parts.scheme}://{login.partition(':')[0]}{at}{host}{parts.path}{query}"
 
 
 def refused(error: Exception) -> UserError:

@@ -28,15 +28,16 @@ def make(
     *,
     samples: Path,
     parked: str | None,
+    options: str = "",
     show: Callable[[str], None] = lambda _: None,
 ) -> dict[str, str]:
     """Return the text of each document by its name; `show` is told what is being done.
 
-    `samples` and `parked` are as for `proof.prove`. Raises UserError where a migration cannot be
-    applied, or the extra `docs` is not installed.
+    `samples` and `parked` are as for `proof.prove`, `options` as for `scratch.databases`. Raises
+    UserError where a migration cannot be applied, or the extra `docs` is not installed.
     """
     diagram.require()
-    with scratch.databases() as made:
+    with scratch.databases(options=options) as made:
         proofs = list(
             proof.prove(
                 made, files, samples=samples, parked=parked, begun=lambda i: show(f"proving {i}")

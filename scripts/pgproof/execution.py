@@ -205,7 +205,8 @@ class Execution:
     def _send(
         self, cursor: Any, migration: Any, operation: str, statement: Statement, opening: str = ""
     ) -> None:
-        """Send one statement behind `opening`, and pass on what the server has to say."""
+        """Send one statement behind `opening`, and pass on what the server says, as it says it."""
+        self.session.on_notice = self._pass_on_notices
         try:
             with self.observe(cursor, statement, migration.use_transactions):
                 cursor.execute(opening + statement.text)
@@ -213,6 +214,8 @@ class Execution:
             self._pass_on_notices()
             check_interrupted(self.session)
             raise self._failed(error, migration, operation, statement, len(opening)) from error
+        finally:
+            self.session.on_notice = None
         self._pass_on_notices()
 
     def _pass_on_notices(self) -> None:

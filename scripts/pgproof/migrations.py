@@ -28,7 +28,7 @@ _NUMBERED = re.compile(r"(\d+)_\w+\Z", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 # What a header promises.
-_WORD = re.compile(r"([A-Za-z]+): *(.*)")
+_WORD = re.compile(r"([A-Z][a-z]*|depends|transactional): *(.*)")
 _RELATION = r'(?:[\w$]+|"(?:[^"]|"")+")\.(?:[\w$]+|"(?:[^"]|"")+")'
 _COLUMN = rf'{_RELATION}(?:\.(?:[\w$]+|"(?:[^"]|"")+"))?'
 _GRADE = re.compile(rf"(lossless|irreversible|lossy)\b(?:: *({_COLUMN}(?:, *{_COLUMN})*))?")
@@ -94,16 +94,24 @@ def ordered(found: Any) -> Any:
 
 
 def all_beside(found: Sequence[Any]) -> list[Any]:
-    """Return every migration of the folders that `found` is from, in order.
+    """Return every migration of the folders that `found` is from, or depends on, in order.
 
     yoyo's own commands hand on a selection; what is missing or edited shows in the whole alone.
     """
     folders = list(dict.fromkeys(Path(migration.source_dir) for migration in found))
     names = {path.stem for folder in folders for path in folder.glob("*.sql")}
+    prepare(found)
+    elsewhere = [
+        Path(needed.source_dir)
+        for migration in found
+        for needed in migration.depends
+        if needed.id not in names
+    ]
+    if elsewhere and not set(elsewhere) <= set(folders):
+        return list(read(list(dict.fromkeys([*elsewhere, *folders]))))
     if names >= {m.id for m in found} and len(found) == sum(
         not name.endswith(".rollback") and not name.startswith("post-apply") for name in names
     ):
-        prepare(found)
         return list(topological_sort(found))
     return list(read(folders))
 

@@ -65,12 +65,14 @@ def make(
     operation: str | None,
     *,
     parked: str | None,
+    partitioned: Sequence[str] = (),
     tell: Callable[[str], None] = lambda _: None,
     on_wait: Callable[[Any, float], None] | None = None,
 ) -> Plan:
     """Return what `operation` would do: "apply" all that is pending, "rollback" the last, or None.
 
-    With None only the drift is looked for. `tell` hears what is being done, `on_wait` is called
+    With None only the drift is looked for, of which the partitions of the tables `partitioned` are
+    no part. `tell` hears what is being done, `on_wait` is called
     while a statement takes long. Raises UserError where no scratch database can be made.
     """
     tell("reading the live database")
@@ -79,9 +81,12 @@ def make(
     refusal = _refusal(backend, files, chosen, live, operation)
     notes, steps = list(_doubts(history.states(files, live.records, live.begun))), list[Step]()
     with rehearsal.staged(backend, files, live, parked, tell, on_wait) as stage:
-        found = catalog.without_access(live.lines, stage.lines)
-        drift = catalog.difference(stage.lines, found, "the applied files", "the live database")
-        if drift and catalog.same_but_for_column_order(stage.lines, found):
+        made, found = (
+            catalog.without_partitions(lines, partitioned) for lines in (stage.lines, live.lines)
+        )
+        found = catalog.without_access(found, made)
+        drift = catalog.difference(made, found, "the applied files", "the live database")
+        if drift and catalog.same_but_for_column_order(made, found):
             drift = []
             notes.append("columns stand in another order than the files would put them")
         for migration, way in chosen:

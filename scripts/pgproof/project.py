@@ -38,8 +38,9 @@ class Project:
         """What `[tool.pgproof]` of its pyproject.toml says; nothing where there is none.
 
         `parked` is the schema where rollbacks park rows, `rows` the folder of sample rows, `name`
-        what heads its documents.
-        Raises UserError for a file that is no TOML.
+        what heads its documents, `partitioned` the tables whose partitions come and go by
+        themselves, `options` what the sessions of a proof start with. Raises UserError for a file
+        that is no TOML.
         """
         import tomllib
 
@@ -58,6 +59,16 @@ class Project:
     def parked(self) -> str | None:
         """The schema where rollbacks park rows."""
         return self.told.get("parked")
+
+    @property
+    def partitioned(self) -> tuple[str, ...]:
+        """The tables, as schema.table, whose partitions come and go by themselves."""
+        return tuple(self.told.get("partitioned", "").split())
+
+    @property
+    def options(self) -> str:
+        """What the sessions of a proof start with, as in PGOPTIONS."""
+        return self.told.get("options", "")
 
     @property
     def rows(self) -> Path:

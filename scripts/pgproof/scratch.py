@@ -112,17 +112,21 @@ class Databases:
 
 
 @contextmanager
-def databases(on: Mapping[str, Any] | None = None, major: int | None = None) -> Iterator[Databases]:
+def databases(
+    on: Mapping[str, Any] | None = None, major: int | None = None, options: str = ""
+) -> Iterator[Databases]:
     """Yield a maker of databases: on the server with the parameters `on`, else on a new one.
 
-    A new server is of the PostgreSQL version `major`, or of the newest that is there. Raises
-    UserError where there is none, or it cannot be reached.
+    A new server is of the PostgreSQL version `major`, or of the newest that is there. `options`
+    are what each session starts with, as in PGOPTIONS. Raises UserError where there is no server,
+    or it cannot be reached.
     """
     with _ended_in_order():
         if on is None:
-            yield from _on_own_server(major)
+            yield from _on_own_server(major, options)
         else:
-            yield from _dropped_at_the_end(Databases(on))
+            given = f"{on.get('options', '')} {options}".strip()
+            yield from _dropped_at_the_end(Databases({**on, "options": given} if given else on))
 
 
 def _dropped_at_the_end(made: Databases) -> Iterator[Databases]:
@@ -132,13 +136,13 @@ def _dropped_at_the_end(made: Databases) -> Iterator[Databases]:
         made.drop_all()
 
 
-def _on_own_server(major: int | None) -> Iterator[Databases]:
+def _on_own_server(major: int | None, options: str) -> Iterator[Databases]:
     home = scratch_folder()
     server = Server(home, find_binaries(major), UNSAFE_BUT_FAST)
     try:
         server.start()
         # PGOPTIONS may well say that the session with the live server is to write nothing.
-        writable = {"options": "-c default_transaction_read_only=off"}
+        writable = {"options": f"-c default_transaction_read_only=off {options}"}
         yield from _dropped_at_the_end(Databases({**server.parameters(), **writable}))
     finally:
         server.stop()
@@ -162,13 +166,14 @@ def _ended_in_order() -> Iterator[None]:
             signal.signal(signal.SIGTERM, former)
 
 
-def scratch_folder() -> Path:
+def scratch_folder(room: int = ENOUGH) -> Path:
     """Make a folder for a server: in memory where there is room, short, and open to all.
 
+    `room` is in bytes.
     As root the server runs as another user, which could not enter a folder of root's own.
     """
     memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder that is ours alone
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > ENOUGH
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > room
     home = Path(tempfile.mkdtemp(prefix="pgproof-", dir=memory if roomy else None))
     home.chmod(0o755)
     return home

@@ -91,6 +91,7 @@ class Session(extensions.connection):
     signal: int | None = None
     running: str = ""  # the migration that it is at
     on_wait: Callable[["Session", float], None] | None = None
+    on_notice: Callable[[], None] | None = None  # called when `notices` has some, as they come
     monitor: extensions.connection | None = None
     started_with: str = ""  # the start-up options
 
@@ -219,6 +220,8 @@ def _wait(connection: extensions.connection) -> None:
         reading = [connection] if state == extensions.POLL_READ else []
         writing = [connection] if state == extensions.POLL_WRITE else []
         patience = WAKE if looked or session is None else LOOK_FOR_BLOCKERS
+        if session is not None and session.notices and session.on_notice is not None:
+            session.on_notice()
         ready = select.select(reading, writing, [], patience)
         if session is None and time.monotonic() - started > ASIDE:
             raise psycopg2.OperationalError(f"no answer in {ASIDE:g} s on a second connection")

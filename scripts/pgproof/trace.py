@@ -49,9 +49,10 @@ WEIGHTY = MODES.index("SHARE UPDATE EXCLUSIVE")  # weaker ones let reads, writes
 
 _RELATIONS = """
     SELECT c.oid::bigint, format('%%I.%%I', nspname, relname), relkind::text,
-        pg_relation_filenode(c.oid)::bigint, coalesce(indrelid, refobjid)::bigint
+        pg_relation_filenode(c.oid)::bigint, coalesce(indrelid, refobjid, inhparent)::bigint
     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
     LEFT JOIN pg_index ON indexrelid = c.oid
+    LEFT JOIN pg_inherits ON relispartition AND inhrelid = c.oid
     LEFT JOIN pg_depend ON relkind = 'S' AND classid = 'pg_class'::regclass AND objid = c.oid
         AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
     WHERE relkind IN ('r', 'p', 'm', 'v', 'f', 'S', 'i', 'I') AND nspname !~ '^pg_'
@@ -197,15 +198,16 @@ class _Tracer:
     def _taken(self, locks: Collection[tuple[int, str]]) -> dict[str, str]:
         """Return the strongest of the locks on each relation, by name.
 
-        Left out are indexes, and sequences whose table has such a lock too: it says enough.
+        Left out are indexes, and the sequences and partitions of a table that has such a lock too:
+        it says enough, and a partition may have a name that no file knows.
         """
         ranks: dict[int, int] = {}
         for oid, mode in locks:
-            ranks[oid] = max(ranks.get(oid, 0), MODES.index(_worded(mode)))
+            ranks[oid] = max(ranks.get(oid, 0), MODES.index(worded(mode)))
         found: dict[str, str] = {}
         for oid, rank in ranks.items():
             name, kind, _, table = self._before.get(oid, ("", "i", None, None))
-            covered = [MODES.index(_worded(m)) for o, m in self._held | self._met if o == table]
+            covered = [MODES.index(worded(m)) for o, m in self._held | self._met if o == table]
             if kind not in "iI" and max(covered, default=-1) < rank:
                 found[name] = MODES[rank]
         return found
@@ -281,11 +283,11 @@ class _Tracer:
 
 
 def _relations(cursor: Any) -> dict[int, tuple[str, str, int | None, int | None]]:
-    """Return every relation by its oid: name, kind, file, and the table of an index or sequence."""
+    """Return every relation by its oid: name, kind, file, and the table that it is a part of."""
     cursor.execute(_RELATIONS, [list(history.TABLES)])
     return {oid: (name, kind, node, table) for oid, name, kind, node, table in cursor.fetchall()}
 
 
-def _worded(mode: str) -> str:
+def worded(mode: str) -> str:
     """Return AccessExclusiveLock as ACCESS EXCLUSIVE."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", mode.removesuffix("Lock")).upper()

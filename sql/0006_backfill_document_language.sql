@@ -1,0 +1,121 @@
+-- Every document has a language: und where it was null.
+--
+-- Why: one UPDATE of the whole table keeps every row that it has met locked until its
+--     end, holds VACUUM back as long, and after a failure does all again. This walks
+--     the primary key, tenant by tenant, 500 keys at a time, commits each batch (5,000
+--     stalled writers for 0.9 s), and rests as long as the batch took. Cut off
+--     anywhere, it is run again, and passes over what is filled.
+--     A document that somebody else has locked is passed over, not waited for; further
+--     passes, from the first of these to the last, go on until none is left. FOR NO KEY
+--     UPDATE, for it is no hindrance that a new tag or error points to the document.
+--     Neither updated_at nor row_version moves, for nobody has edited the document; the
+--     audit log gets its rows all the same, with the migration as their actor.
+-- Locks: none but those of a writer. Each document filled leaves a dead version behind;
+--     after the run, VACUUM docmeta.documents makes their room free for use.
+-- Rollback: lossless; what this filled is null again, in batches too, unless its
+--     language was set since.
+--
+-- depends: 0005_default_document_language
+-- transactional: false
+
+DO $backfill$
+DECLARE
+    estimate      constant bigint := (
+        SELECT reltuples FROM pg_catalog.pg_class
+        WHERE oid = 'docmeta.documents'::regclass
+    );
+    looked_at     bigint := 0;
+    filled        bigint := 0;
+    told_at       timestamptz := clock_timestamp();
+    -- Keys (tenant_id, id): a pass or a batch begins behind one and ends with another.
+    pass_after    bigint[] := ARRAY[-9223372036854775808, -9223372036854775808];
+    pass_until    bigint[] := ARRAY[9223372036854775807, 9223372036854775807];
+    next_after    bigint[];
+    next_until    bigint[];
+    batch_after   bigint[];
+    batch_until   bigint[];
+    batch_began   timestamptz;
+    batch_filled  bigint;
+    batch_locked  bigint;
+    locked        bigint;
+BEGIN
+    LOOP
+        batch_after := pass_after;
+        next_after := NULL;
+        locked := 0;
+
+        LOOP
+            batch_began := clock_timestamp();
+            -- These end with the batch's transaction.
+            PERFORM set_config('lock_timeout', '200ms', true),
+                set_config('docmeta.backfill', 'on', true),
+                set_config('docmeta.actor', '0006_backfill_document_language', true);
+
+            batch_until := coalesce(
+                (
+                    SELECT ARRAY[tenant_id, id] FROM docmeta.documents
+                    WHERE (tenant_id, id) > (batch_after[1], batch_after[2])
+                        AND (tenant_id, id) <= (pass_until[1], pass_until[2])
+                    ORDER BY tenant_id, id OFFSET 499 LIMIT 1
+                ),
+                pass_until
+            );
+
+            WITH free AS (
+                SELECT tenant_id, id FROM docmeta.documents
+                WHERE (tenant_id, id) > (batch_after[1], batch_after[2])
+                    AND (tenant_id, id) <= (batch_until[1], batch_until[2])
+                    AND language IS NULL
+                ORDER BY tenant_id, id LIMIT 500
+                FOR NO KEY UPDATE SKIP LOCKED
+            ), remembered AS (
+                INSERT INTO docmeta.language_backfill
+                    (tenant_id, document_id, by_writer)
+                SELECT tenant_id, id, false FROM free
+                ON CONFLICT DO NOTHING
+            )
+            UPDATE docmeta.documents d
+            SET language = 'und'
+            FROM free
+            WHERE d.tenant_id = free.tenant_id AND d.id = free.id;
+            GET DIAGNOSTICS batch_filled = ROW_COUNT;
+
+            SELECT count(*) INTO batch_locked FROM docmeta.documents
+            WHERE (tenant_id, id) > (batch_after[1], batch_after[2])
+                AND (tenant_id, id) <= (batch_until[1], batch_until[2])
+                AND language IS NULL;
+            COMMIT;
+
+            IF batch_locked > 0 THEN
+                next_after := coalesce(next_after, batch_after);
+                next_until := batch_until;
+            END IF;
+            locked := locked + batch_locked;
+            filled := filled + batch_filled;
+            looked_at := looked_at + 500;
+            EXIT WHEN batch_until = pass_until;
+
+            IF clock_timestamp() > told_at + interval '2 s' THEN
+                RAISE NOTICE '% documents filled, some % of % looked at',
+                    filled, looked_at, coalesce(nullif(estimate, -1)::text, 'all');
+                told_at := clock_timestamp();
+            END IF;
+            batch_after := batch_until;
+            PERFORM pg_sleep(least(1,
+                extract(epoch FROM clock_timestamp() - batch_began)));
+        END LOOP;
+
+        EXIT WHEN locked = 0;
+        IF clock_timestamp() > told_at + interval '2 s' THEN
+            RAISE NOTICE '% documents filled; waiting for % that others have locked',
+                filled, locked;
+            told_at := clock_timestamp();
+        END IF;
+        pass_after := next_after;
+        pass_until := next_until;
+        PERFORM pg_sleep(0.2);
+    END LOOP;
+
+    RAISE NOTICE '% documents filled', filled;
+END
+$backfill$;

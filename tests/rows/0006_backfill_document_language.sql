@@ -1,0 +1,3 @@
+-- Somebody finds out the language of a document that the backfill has filled.
+
+UPDATE docmeta.documents SET language = 'fr' WHERE tenant_id = 1 AND id = 11;
