@@ -406,15 +406,16 @@ def wording(node: ast.expr) -> str:
 
 def messages_of_the_code() -> set[str]:
     """The first line of every expected error, and what the migrations raise or warn of."""
-    found = set()
-    for path in PYTHON:
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(call, ast.Call)
-                and isinstance(call.func, ast.Name)
-                and call.func.id in ("UserError", "LockHeld", "_moved")
-            ):
-                found.add(wording(call.args[0]).splitlines()[0])
+    nodes = [n for path in PYTHON for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    errors = {"UserError", "_moved"}  # the latter makes one of the line that it is given
+    for node in nodes:
+        if isinstance(node, ast.ClassDef) and "UserError" in map(ast.unparse, node.bases):
+            errors.add(node.name)
+    found = {
+        wording(node.args[0]).splitlines()[0]
+        for node in nodes
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in errors and node.args
+    }
     for path in ROOT.glob("sql/*.sql"):
         text = re.sub(r"^ *--.*$", "", path.read_text(encoding="utf-8"), flags=re.M)
         for raised in re.findall(r"RAISE (?:EXCEPTION|WARNING)\s+((?:'(?:[^']|'')*'\s*)+)", text):
