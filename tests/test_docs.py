@@ -393,6 +393,49 @@ def test_every_public_name_of_the_package_is_documented() -> None:
     assert undocumented == []
 
 
+def wording(node: ast.expr) -> str:
+    """What an expression says, with … for what is known only when it is said."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(wording(part) for part in node.values)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return wording(node.func.value)  # as it is before it is stripped
+    return "…"
+
+
+def messages_of_the_code() -> set[str]:
+    """The first line of every expected error, and what the migrations raise or warn of."""
+    nodes = [n for path in PYTHON for n in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    errors = {"UserError", "_moved"}  # the latter makes one of the line that it is given
+    for node in nodes:
+        if isinstance(node, ast.ClassDef) and "UserError" in map(ast.unparse, node.bases):
+            errors.add(node.name)
+    found = {
+        wording(node.args[0]).splitlines()[0]
+        for node in nodes
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in errors and node.args
+    }
+    for path in ROOT.glob("sql/*.sql"):
+        text = re.sub(r"^ *--.*$", "", path.read_text(encoding="utf-8"), flags=re.M)
+        for raised in re.findall(r"RAISE (?:EXCEPTION|WARNING)\s+((?:'(?:[^']|'')*'\s*)+)", text):
+            whole = re.sub(r"'\s*\n\s*'", "", raised.strip())[1:-1]
+            found.add(whole.replace("''", "'").replace("%", "…"))
+    return {message for message in found if re.search("[a-z]", message)}
+
+
+def test_every_message_is_explained_to_the_operator() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- messages: .*?-->(.*)<!-- end of messages -->", page, re.S)
+    assert found
+    explained = {
+        cell.strip("` ")
+        for row in re.findall(r"^\| (`.*?) \| .+ \|$", found[1], re.M)
+        for cell in row.split("<br>")
+    }
+    assert explained == {message.strip("` ") for message in messages_of_the_code()}
+
+
 @pytest.mark.parametrize("command", arguments.COMMANDS, ids=lambda command: command.name)
 def test_every_command_and_option_is_documented(command: arguments.Command) -> None:
     """A command in README or docs/, an option by its own help."""

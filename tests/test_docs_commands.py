@@ -19,6 +19,7 @@ import pytest
 
 from database import ROOT, Database, run
 from pgproof import arguments
+from pgproof.server import find_binaries
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")])
 
@@ -85,7 +86,8 @@ def checkout(tmp_path: Path) -> Path:
 def commands(text: str, checkout: Path, db: Database) -> subprocess.CompletedProcess[str]:
     """Run a block in a shell that stops at the first command that fails."""
     home = checkout.parent / "home"
-    beside = checkout / ".venv" / "bin", Path(sys.executable).parent
+    # psql and pg_dump of the newest version, which serve every server.
+    beside = checkout / ".venv" / "bin", Path(sys.executable).parent, find_binaries()
     environment = {
         **db.environment,
         "HOME": str(home),

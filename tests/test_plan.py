@@ -178,6 +178,24 @@ def test_drift_of_every_kind_is_found_and_named(live: Database, folder: Path) ->
     assert planned(live, folder)["drift"][2:] == planned(live, folder, "drift", code=1)["drift"][2:]
 
 
+def test_who_may_enter_the_database_is_no_drift_unless_a_file_says_so(
+    live: Database, folder: Path
+) -> None:
+    """A login that may migrate and nothing else needs grants that stand in no file."""
+    make_reader(live)
+    live.query(
+        f"REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO {READER};"
+        f'GRANT CREATE ON DATABASE "{live.dbname}" TO {READER}'
+    )
+    migrate(live, folder, "drift")
+    grant = f"-- depends: 0001_people\nGRANT CREATE ON SCHEMA public TO {READER};\n"
+    pair(folder, "0002_age", grant)
+    migrate(live, folder, "up", "--to", "2")
+    drift = planned(live, folder, "drift", code=1)["drift"]
+    assert [x for x in drift if x.startswith(f"+privilege schema public to {READER}: ")]
+    assert not [line for line in drift if "privilege database" in line]
+
+
 def test_a_parked_schema_is_no_drift(live: Database, folder: Path) -> None:
     live.query("CREATE SCHEMA aside; CREATE TABLE aside.people (id int)")
     migrate(live, folder, "drift", "--parked", "aside")

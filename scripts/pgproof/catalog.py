@@ -42,6 +42,7 @@ CONTROL = r"\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029"
 UNPRINTABLE = re.compile(rf"\\(?=[\\nru{CONTROL}]|[ \t]$)|[{CONTROL}]|[ \t]$")
 ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 
+_ACCESS = ("privilege database ", "privilege schema public ")
 COLUMN_ORDER = "column order "
 
 
@@ -89,6 +90,17 @@ def difference(
     """The unified diff of two texts of `read`, a line each without its end; empty if equal."""
     diff = difflib.unified_diff(before, after, before_name, after_name, n=1, lineterm="")
     return list(diff)
+
+
+def without_access(lines: Sequence[str], made: Sequence[str]) -> list[str]:
+    """The lines of `read` but for who may use the database and schema public.
+
+    Both are there before the first file, and whoever makes them says who may enter. Where `made`,
+    what the files make, has such a line, a file says so, and the lines stay.
+    """
+    kept = [start for start in _ACCESS if any(line.startswith(start) for line in made)]
+    dropped = tuple(start for start in _ACCESS if start not in kept)
+    return [line for line in lines if not line.startswith(dropped)]
 
 
 def same_but_for_column_order(before: Sequence[str], after: Sequence[str]) -> bool:
