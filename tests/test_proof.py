@@ -105,7 +105,7 @@ def test_sound_migration_holds(planted: Case, made: Based, tmp_path: Path) -> No
 
 def test_our_own_migrations_hold(server: SimpleNamespace) -> None:
     """With every table and column shown by a sample row."""
-    with scratch.databases(options=project.find(None).options) as own:
+    with scratch.databases(options=project.find(str(SQL)).options) as own:
         files = migrations.read([SQL])
         found = list(proof.prove(own, files, samples=ROOT / "tests/rows", parked="docmeta_parked"))
     assert [one.id for one in found] == [migration.id for migration in files]
