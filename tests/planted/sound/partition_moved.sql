@@ -1,7 +1,7 @@
 -- A partition stands alone for a while.
 
 ---- forward
--- Locks: lib.loan ACCESS EXCLUSIVE, lib.loan_2026 ACCESS EXCLUSIVE
+-- Locks: lib.loan ACCESS EXCLUSIVE
 -- Rollback: lossless
 ALTER TABLE lib.loan DETACH PARTITION lib.loan_2026;
 
