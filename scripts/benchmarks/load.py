@@ -39,9 +39,7 @@ STARTING = 30.0  # seconds that the connections may take to be there
 GONE = "terminating connection due to administrator command"
 
 # Before there are roles to be members of, and while a rollback takes them away.
-_LOGINS = f"""
-    CREATE ROLE {READER} LOGIN;
-    CREATE ROLE {WRITER} LOGIN;
+_GRANTS = f"""
     GRANT USAGE ON SCHEMA docmeta TO {READER}, {WRITER};
     GRANT SELECT ON docmeta.documents, docmeta.document_tags, docmeta.audit_log TO {READER};
     GRANT SELECT, INSERT, UPDATE ON docmeta.documents, docmeta.hash_index,
@@ -283,8 +281,15 @@ def running(
 
 
 def make_logins(connection: extensions.connection) -> None:
-    """Make the logins of the clients, with what they need at the first migration."""
-    connection.cursor().execute(_LOGINS)
+    """Make the logins of the clients, which belong to the server."""
+    for login in ROLES:
+        connection.cursor().execute(f"CREATE ROLE {login} LOGIN")
+
+
+def let_in(connection: extensions.connection) -> None:
+    """Grant the logins what they need in a database at its first migration, or at any later one."""
+    connection.cursor().execute(_GRANTS)
+    join_roles(connection)
 
 
 def join_roles(connection: extensions.connection) -> None:

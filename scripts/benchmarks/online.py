@@ -19,8 +19,10 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg2
+from psycopg2 import extensions
 
 from benchmarks import corpus, load, online_page, picture
 from benchmarks.corpus import Corpus
@@ -33,7 +35,8 @@ from pgproof.server import Server, find_binaries
 SQL = Path(__file__).resolve().parents[2] / "sql"
 DATABASE = "bench"
 CALIBRATION = 10  # seconds; the cache is cold at first, and that is no reason for a low rate
-SHARE = 0.5  # of what the machine can take
+CALIBRATED = 50_000  # documents, or as many as are measured
+SHARE = 0.5  # of what the machine can take with every migration applied: they make writes dearer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,18 +93,17 @@ def measured(
     with _server(home) as server:
         parameters = server.parameters(DATABASE)
         run = Run(parameters, sql, seconds, _tell)
-        run.bring_to(first.id)
-        corpus.fill(parameters, documents, _tell)
-        with closing(psycopg2.connect(**parameters)) as connection:
-            connection.autocommit = True
+        with _connected(server.parameters()) as connection:
             load.make_logins(connection)
-            load.join_roles(connection)
         program = server.bindir / "pgbench"
         given, capacity = rate, None
         if rate is None:
-            _tell(f"what the machine can take, {calibration} s")
-            capacity = load.capacity(program, parameters, documents, calibration)
+            capacity = _capacity(server, documents, sql, (later or [first])[-1].id, calibration)
             rate = capacity * SHARE
+        run.bring_to(first.id)
+        corpus.fill(parameters, documents, _tell)
+        with _connected(parameters) as connection:
+            load.let_in(connection)
         writes = rate / (1 + load.READS_A_WRITE)
         _tell(f"{rate:.0f} transactions a second, {writes:.0f} of them writes")
         with load.running(program, parameters, documents, rate - writes, writes) as clients:
@@ -124,6 +126,30 @@ def measured(
         rate=rate,
         capacity=capacity,
     )
+
+
+def _capacity(server: Server, documents: Corpus, sql: Path, newest: str, seconds: int) -> float:
+    """Return how many transactions a second clients get done on the newest schema."""
+    name = f"{DATABASE}_newest"
+    some = Corpus(min(documents.documents, CALIBRATED), documents.seed)
+    server.create_database(name)
+    parameters = server.parameters(name)
+    Run(parameters, sql, 0, _tell).bring_to(newest)
+    corpus.fill(parameters, some, lambda _: None)
+    with _connected(parameters) as connection:
+        load.let_in(connection)
+    _tell(f"what the machine can take with every migration applied, {seconds} s")
+    found = load.capacity(server.bindir / "pgbench", parameters, some, seconds)
+    with _connected(server.parameters()) as connection:
+        connection.cursor().execute(f"DROP DATABASE {name}")
+    return found
+
+
+@contextmanager
+def _connected(parameters: Mapping[str, Any]) -> Iterator[extensions.connection]:
+    with closing(psycopg2.connect(**parameters)) as connection:
+        connection.autocommit = True
+        yield connection
 
 
 def _settings() -> dict[str, str]:
