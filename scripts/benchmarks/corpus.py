@@ -112,12 +112,8 @@ _DOCUMENTS = """
     ) AS drawn
 """
 
-# Of a part: its documents, and what hangs on them.
-_PART = f"""
-    INSERT INTO docmeta.documents ({_COLUMNS})
-    OVERRIDING SYSTEM VALUE
-    {_DOCUMENTS};
-""" + """
+# What hangs on them.
+_LINKED = """
     INSERT INTO docmeta.document_classifications (tenant_id, document_id, category, confidence,
         is_primary, source, model_name, model_version, classified_by, classified_at, superseded_at)
     SELECT pg_temp.tenant(n), n, 'category ' || floor(50 * power(pg_temp.draw(n, 30 + j), 2)),
@@ -153,6 +149,10 @@ _PART = f"""
     FROM generate_series(%(first)s::bigint, %(last)s) AS n
     CROSS JOIN LATERAL (SELECT pg_temp.draw(n, 51) < 0.3 AS is_open) AS drawn
     WHERE pg_temp.draw(n, 52) < 0.02;
+"""
+_PART = f"""
+    INSERT INTO docmeta.documents ({_COLUMNS}) OVERRIDING SYSTEM VALUE {_DOCUMENTS};
+    {_LINKED}
 """
 
 # What follows from the documents as a whole; after it the sequences go on where the rows end.
@@ -214,7 +214,8 @@ class Corpus:
     @property
     def documents_query(self) -> str:
         """SQL of the documents from %(first)s to %(last)s as a table, for a `session`."""
-        return f"({_filled_in(_DOCUMENTS, self, "'und'")}) AS document ({_COLUMNS})"
+        documents = _filled_in(_DOCUMENTS, self, gap="'und'")
+        return f"({documents}) AS document ({_COLUMNS})"
 
 
 def fill(

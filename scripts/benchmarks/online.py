@@ -129,9 +129,7 @@ def _server(home: Path | None) -> Iterator[Server]:
     """Make a server on disk with a database, and remove it at the end."""
     bindir = find_binaries()
     if not (bindir / "pgbench").exists():
-        raise UserError(
-            f"no pgbench in {bindir}\nName a PostgreSQL that has it in PGPROOF_BINDIR."
-        )
+        raise UserError(f"no pgbench in {bindir}\nName a PostgreSQL that has it in PGPROOF_BINDIR.")
     with durable.server(home) as server:
         server.create_database(DATABASE)
         yield server
