@@ -13,7 +13,9 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,8 @@ _CLIENT = """
 _SIZES = """
     SELECT c.oid::regclass::text, pg_table_size(c.oid)::float8
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
-    WHERE nspname IN ('public', 'docmeta') AND relkind IN ('r', 'i', 'm')
+    WHERE nspname IN ('public', 'docmeta') AND relkind IN ('r', 'i')
+        AND relname !~ 'yoyo'
     ORDER BY coalesce((SELECT indrelid FROM pg_index WHERE indexrelid = c.oid), c.oid)::regclass
         ::text, relkind DESC, relname
 """
@@ -119,6 +122,7 @@ class _Run:
         self._documents = documents
         self._effort = effort
         self._came = 0
+        self._analyzed = 0
 
     def at(self, size: int) -> Found:
         """Load up to a size, and measure everything."""
@@ -146,29 +150,44 @@ class _Run:
         return found
 
     def _load(self, size: int, found: Found) -> None:
-        costs: dict[str, list[tuple[int, Cost, float]]] = {}
+        costs: dict[str, list[tuple[int, Cost, float]]] = {s.subject.name: [] for s in self._stores}
         begun = self._came
-        while self._came < size:
-            first = self._came + 1
-            last = min(self._came + self._effort.batch, size)
-            batch = self._arrivals.batch(first, last)
-            for store in self._stores:
-                with self._meter.of(store.pid) as cost:
-                    with self._meter.of(store.pid) as arriving:
-                        store.arrive(batch)
-                    store.ingest()
-                store.fill()
+        step = self._effort.batch
+        parts = [(n + 1, min(n + step, size)) for n in range(begun, size, step)]
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(self._arrivals.batch, *parts[0])
+            for (first, last), after in zip_longest(parts, parts[1:]):
+                batch = coming.result()
+                if after:
+                    coming = ahead.submit(self._arrivals.batch, *after)
                 count = last - first + 1
-                log = costs.setdefault(store.subject.name, [])
-                log.append((count, cost, arriving.wall / count * 1e6))
-            self._came = last
-            if last % (100 * self._effort.batch) == 0 or last == size:
-                _tell(f"{last:,} of {size:,} documents")
+                for store in self._stores:
+                    costs[store.subject.name].append((count, *self._brought(store, batch, count)))
+                self._came = last
+                self._analyze()
+                if last % (100 * step) == 0 or last == size:
+                    _tell(f"{last:,} of {size:,} documents")
         least = max(10, round((size - begun) / self._effort.batch * MEASURED))
         for store in self._stores:
             late = costs[store.subject.name][-least:]
             found.put_costs("batches", store, [(count, cost) for count, cost, _ in late])
             found.put("transport", store, sum(took for *_, took in late) / len(late))
+
+    def _brought(self, store: Store, batch: bytes, count: int) -> tuple[Cost, float]:
+        """Return what it cost to bring a batch, and the microseconds a document took to arrive."""
+        with self._meter.of(store.pid) as cost:
+            with self._meter.of(store.pid) as arriving:
+                store.arrive(batch)
+            store.ingest()
+        store.fill()
+        return cost, arriving.wall / count * 1e6
+
+    def _analyze(self) -> None:
+        """Tell the planner what there is each time that it has doubled, as autovacuum would."""
+        if self._came >= 2 * self._analyzed:
+            self._analyzed = self._came
+            for store in self._stores:
+                store.maintain("ANALYZE")
 
     def _next(self, count: int) -> list[tuple[str | None, ...]]:
         rows = self._arrivals.rows(self._came + 1, self._came + count)
@@ -207,17 +226,14 @@ def _migrate(parameters: Mapping[str, Any], upto: str) -> None:
 
 def _settle(store: Store, found: Found, documents: int) -> None:
     """Vacuum, and measure the room."""
+    store.maintain("VACUUM (ANALYZE)")
+    store.maintain("CHECKPOINT")
     cursor = store.connection.cursor()
-    cursor.execute("RESET ROLE")
-    cursor.execute("VACUUM (ANALYZE)")
-    cursor.execute("CHECKPOINT")
     cursor.execute(_SIZES)
     found.sizes[store.subject.name] = {name: room / documents for name, room in cursor.fetchall()}
     cursor.execute(_ROOM)
     ((room,),) = cursor.fetchall()
     found.put("bytes", store, room / documents)
-    if "session" in store.subject.parts:
-        cursor.execute(store.subject.parts["session"].sql)
 
 
 def _facts(server: Server, documents: Corpus) -> list[str]:

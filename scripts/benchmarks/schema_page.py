@@ -169,11 +169,13 @@ def page(report: Report) -> str:
         rows = list(_rows(report, task))
         if not rows:
             continue
-        if task.title != title:
+        head = [task.unit, *(f"{size:,}" for size in report.found), "growth", "how"]
+        if task.title == title:  # the table before has said how
+            head, *rows = ([*row[:-1]] for row in (head, *rows))
+        else:
             parts.append(f"## {task.title}\n")
             title = task.title
-        sizes = [f"{size:,}" for size in report.found]
-        parts.append(_table([[task.unit, *sizes, "growth", "how"], *rows]))
+        parts.append(_table([head, *rows]))
         if task.key in ("reimport", "take"):
             parts.append(_table(list(_checks(report, task.key))))
     parts += ["## Bytes a document, by table and index\n", _table(list(_sizes(report)))]

@@ -38,7 +38,7 @@ class Effort:
 
     tries: int = 300
     budget: float = 2.0
-    singles: int = 500
+    singles: int = 300
     contents: int = 400
     taken: int = 400
     batch: int = 1000

@@ -18,12 +18,13 @@ INSERT INTO docmeta.tags (id, name)
 OVERRIDING SYSTEM VALUE
 SELECT n, 'Tag ' || n FROM generate_series(1, %(tags)s) AS n;
 
--- [ingest] claims the content in hash_index, then makes the documents of what it claimed
+-- [ingest] claims in hash_index what is new or abandoned, then makes documents of what it claimed
 WITH claimed AS (
     INSERT INTO docmeta.hash_index (sha256, size_bytes, storage_uri)
     SELECT sha256, size_bytes, storage_uri FROM arrived
     ORDER BY sha256
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (tenant_id, sha256) DO UPDATE SET orphaned_at = NULL
+        WHERE hash_index.orphaned_at IS NOT NULL
     RETURNING sha256
 )
 INSERT INTO docmeta.documents (
