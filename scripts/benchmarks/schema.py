@@ -3,9 +3,9 @@
     scripts/bench schema --output docs/speed_of_schema.md
     scripts/bench schema --sizes 2000,10000
 
-On an embedded server with durable settings the same documents come to each schema, to the first of
-the sizes, where everything is measured, then on to the next. The exit code is 1 where a target is
-missed or a check failed.
+On an embedded server with durable settings the same documents come to each schema, once for each
+size; look-ups and pages are asked of all sizes in turn, at the end. The exit code is 1 where a
+target is missed or a check failed.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import psycopg2
 from benchmarks import durable, schema_page, schema_tasks, schemas
 from benchmarks.corpus import Corpus
 from benchmarks.schema_page import Report
-from benchmarks.schema_tasks import Effort, Found
+from benchmarks.schema_tasks import Effort, Found, Sample
 from benchmarks.schemas import Subject
 from benchmarks.store import TAGS, Arrivals, Cost, Meter, Store
 from pgproof import database, migrations, runner
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with durable.server(arguments.home, SETTINGS) as server:
-            report = measured(server, arguments.sizes, arguments.seed)
+            report = measured(server, arguments.sizes, arguments.seed, subjects=arguments.only)
     except UserError as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
@@ -94,19 +94,26 @@ def measured(
     documents = Corpus(max(sizes), seed)
     with ExitStack() as stack:
         server.create_database("arrivals")
-        arrivals = stack.enter_context(closing(Arrivals(server.parameters("arrivals"), documents)))
+        arrivals = Arrivals(server.parameters("arrivals"), documents)
+        stack.enter_context(closing(arrivals))
         meter = stack.enter_context(closing(Meter(server.parameters())))
-        stores = [_store(server, subject, arrivals.runs) for subject in subjects]
-        for store in stores:
-            stack.callback(store.connection.close)
-        run = _Run(stores, arrivals, meter, documents, effort)
-        found = {size: run.at(size) for size in sorted(set(sizes))}
+        found: dict[int, Found] = {}
+        looked: dict[Store, tuple[Found, Sequence[Sample]]] = {}
+        for size in sorted(set(sizes)):
+            stores = [_store(server, subject, size, arrivals.runs) for subject in subjects]
+            for store in stores:
+                stack.callback(store.connection.close)
+            filled = _Filled(stores, arrivals, meter, documents, effort)
+            found[size] = filled.measured(size)
+            looked |= {store: (found[size], drawn) for store, drawn in filled.drawn(size).items()}
+        _tell("look-ups and pages")
+        schema_tasks.look(looked, effort)
         facts = _facts(server, documents)
-    return Report(_command(sizes, seed), facts, found, subjects)
+    return Report(_command(sizes, seed, subjects), facts, found, subjects)
 
 
-class _Run:
-    """Goes from size to size; `_came` documents have come to every store."""
+class _Filled:
+    """Stores of one size; `_came` documents have come to each of them."""
 
     def __init__(
         self,
@@ -124,21 +131,17 @@ class _Run:
         self._came = 0
         self._analyzed = 0
 
-    def at(self, size: int) -> Found:
-        """Load up to a size, and measure everything."""
+    def measured(self, size: int) -> Found:
+        """Load so many documents, and measure everything but look-ups and pages."""
         found = Found()
         self._load(size, found)
         for store in self._stores:
-            _settle(store, found, self._came)
-        drawn = {store.subject.name: self._drawn(store) for store in self._stores}
+            _settle(store, found, size)
         effort, meter = self._effort, self._meter
-        _tell(f"{size:,} documents: changes, look-ups and pages")
-        schema_tasks.change(self._stores, meter, found, effort, drawn)
-        schema_tasks.look(self._stores, found, effort, drawn)
-        _tell(f"{size:,} documents: one by one")
-        rows = self._next(effort.singles)
-        schema_tasks.ingest_one_by_one(self._stores, meter, found, rows)
-        _tell(f"{size:,} documents: importers and workers at once")
+        _tell(f"{size:,} documents: changes, importers, workers, purges")
+        schema_tasks.change(self._stores, meter, found, effort, self.drawn(size))
+        schema_tasks.ingest_one_by_one(self._stores, meter, found, self._next(effort.singles))
+        schema_tasks.purge(self._stores, meter, found, effort)
         known = self._arrivals.rows(1, effort.contents // 2)
         again = [*known, *self._next(effort.contents - len(known))]
         for store in self._stores:
@@ -146,8 +149,15 @@ class _Run:
                 schema_tasks.reimport(store, found, again)
             if store.does("take"):
                 schema_tasks.take(store, found, effort)
-        schema_tasks.purge(self._stores, meter, found, effort)
         return found
+
+    def drawn(self, size: int) -> dict[Store, Sequence[Sample]]:
+        """Return some of the documents that are there, by store."""
+        count = max(self._effort.tries, self._effort.changes * schema_tasks.CHANGED)
+        return {
+            store: schema_tasks.samples(store, self._documents, count, size)
+            for store in self._stores
+        }
 
     def _load(self, size: int, found: Found) -> None:
         costs: dict[str, list[tuple[int, Cost, float]]] = {s.subject.name: [] for s in self._stores}
@@ -194,14 +204,10 @@ class _Run:
         self._came += count
         return rows
 
-    def _drawn(self, store: Store) -> list[schema_tasks.Sample]:
-        count = max(self._effort.tries, self._effort.changes * schema_tasks.CHANGED)
-        return schema_tasks.samples(store, self._documents, count, self._came)
 
-
-def _store(server: Server, subject: Subject, runs: int) -> Store:
+def _store(server: Server, subject: Subject, size: int, runs: int) -> Store:
     """Make the database of a subject, with what must be there before a document."""
-    name = f"bench_{schemas.SUBJECTS.index(subject)}" if subject in schemas.SUBJECTS else "bench"
+    name = f"{subject.word}_{size}"
     server.create_database(name)
     parameters = server.parameters(name)
     if subject.migrations:
@@ -252,9 +258,12 @@ def _facts(server: Server, documents: Corpus) -> list[str]:
     ]
 
 
-def _command(sizes: Sequence[int], seed: int) -> str:
-    words = f"scripts/bench schema --sizes {','.join(map(str, sizes))}"
-    return words if seed == 1 else f"{words} --seed {seed}"
+def _command(sizes: Sequence[int], seed: int, subjects: Sequence[Subject]) -> str:
+    words = [f"scripts/bench schema --sizes {','.join(map(str, sizes))}"]
+    words += [f"--seed {seed}"] if seed != 1 else []
+    if tuple(subjects) != schemas.SUBJECTS:
+        words += [f"--only {','.join(subject.word for subject in subjects)}"]
+    return " ".join(words)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -268,6 +277,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--seed", type=int, default=1, metavar="N", help="of the documents (1)")
     made.add_argument(
+        "--only",
+        type=_subjects,
+        default=schemas.SUBJECTS,
+        metavar="NAME,NAME",
+        help=f"which schemas ({','.join(subject.word for subject in schemas.SUBJECTS)})",
+    )
+    made.add_argument(
         "--home",
         type=Path,
         metavar="FOLDER",
@@ -279,6 +295,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _counts(text: str) -> tuple[int, ...]:
     return tuple(int(word) for word in text.split(","))
+
+
+def _subjects(text: str) -> tuple[Subject, ...]:
+    known = {subject.word: subject for subject in schemas.SUBJECTS}
+    if unknown := set(text.split(",")) - known.keys():
+        raise argparse.ArgumentTypeError(f"no such schema: {', '.join(sorted(unknown))}")
+    return tuple(known[word] for word in text.split(","))
 
 
 def _tell(line: str) -> None:

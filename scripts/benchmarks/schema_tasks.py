@@ -1,7 +1,7 @@
 """What is measured of each schema once it holds so many documents, and what is checked meanwhile.
 
     found = Found()
-    tasks.look(stores, found, effort, documents)
+    schema_tasks.purge(stores, meter, found, Effort())
 
 The schemas take turns at everything, so that another load on the machine meets them all alike.
 """
@@ -12,7 +12,7 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -95,10 +95,11 @@ def samples(store: Store, documents: Corpus, count: int, loaded: int) -> list[Sa
     return found
 
 
-def look(
-    stores: Sequence[Store], found: Found, effort: Effort, drawn: Mapping[str, Sequence[Sample]]
-) -> None:
-    """Measure every look-up and page, in microseconds of the client."""
+def look(stores: Mapping[Store, tuple[Found, Sequence[Sample]]], effort: Effort) -> None:
+    """Measure every look-up and page, in microseconds of the client.
+
+    The stores are of all sizes: each has what is found of it, and documents to ask for.
+    """
     questions: dict[str, Callable[[Store, Sample, random.Random], Sequence[object]]] = {
         "look_up": lambda store, sample, _: [sample.digest],
         "live_page": _live,
@@ -108,31 +109,19 @@ def look(
         "history": lambda store, sample, _: [sample.id],
     }
     for name, question in questions.items():
-        asked = [store for store in stores if store.does(name)]
-        for store, took in _in_turns(asked, name, question, effort, drawn):
-            found.put(name, store, statistics.median(took) * 1e6)
-
-
-def _in_turns(
-    stores: Sequence[Store],
-    name: str,
-    question: Callable[[Store, Sample, random.Random], Sequence[object]],
-    effort: Effort,
-    drawn: Mapping[str, Sequence[Sample]],
-) -> Iterator[tuple[Store, list[float]]]:
-    took: dict[str, list[float]] = {store.subject.name: [] for store in stores}
-    for number in range(effort.tries):
-        for store in stores:
-            log = took[store.subject.name]
-            if sum(log) > effort.budget and len(log) >= 3:
-                continue
-            every = drawn[store.subject.name]
-            draw = random.Random(number)  # noqa: S311 - no secret
-            arguments = question(store, every[number % len(every)], draw)
-            started = time.perf_counter()
-            store.execute(name, *arguments)
-            log.append(time.perf_counter() - started)
-    return ((store, took[store.subject.name]) for store in stores)
+        took: dict[Store, list[float]] = {store: [] for store in stores if store.does(name)}
+        for number in range(effort.tries):
+            for store, log in took.items():
+                if sum(log) > effort.budget and len(log) >= 3:
+                    continue
+                _, drawn = stores[store]
+                draw = random.Random(number)  # noqa: S311 - no secret
+                arguments = question(store, drawn[number % len(drawn)], draw)
+                started = time.perf_counter()
+                store.execute(name, *arguments)
+                log.append(time.perf_counter() - started)
+        for store, log in took.items():
+            stores[store][0].put(name, store, statistics.median(log) * 1e6)
 
 
 def _tag(draw: random.Random) -> int:
@@ -166,7 +155,7 @@ def change(
     meter: Meter,
     found: Found,
     effort: Effort,
-    drawn: Mapping[str, Sequence[Sample]],
+    drawn: Mapping[Store, Sequence[Sample]],
 ) -> None:
     """Measure changes, each of which appends an entry to the audit: entries a second."""
     costs: dict[str, list[tuple[int, Cost]]] = {store.subject.name: [] for store in stores}
@@ -174,7 +163,7 @@ def change(
         for store in stores:
             if not store.does("change"):
                 continue
-            keys = {sample.id for sample in drawn[store.subject.name]}
+            keys = {sample.id for sample in drawn[store]}
             some = sorted(keys, key=str)[number :: effort.changes][:CHANGED]
             with meter.of(store.pid) as cost:
                 store.execute("change", f"{{{','.join(map(str, some))}}}", f"Title {number}")

@@ -31,8 +31,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Subject:
-    """A schema by its name on the page; `migrations` are those to apply: up to an id, or "all"."""
+    """A schema: its word on the command line, its name on the page, what it can do.
 
+    `migrations` are those to apply: up to an id, or "all".
+    """
+
+    word: str
     name: str
     parts: Mapping[str, Part]
     migrations: str | None = None
@@ -50,14 +54,15 @@ def read(path: Path) -> dict[str, Part]:
 _DOCMETA = read(FOLDER / "docmeta.sql")
 _LATER = {"session", "search", "history", "change", "purge"}  # what 0001 alone does not have
 
-BARE = Subject("bare table", read(FOLDER / "bare.sql"))
+BARE = Subject("bare", "bare table", read(FOLDER / "bare.sql"))
 FIRST = Subject(
+    "0001",
     "docmeta, 0001 alone",
     {name: part for name, part in _DOCMETA.items() if name not in _LATER},
     "0001_initial_schema",
 )
-ALL = Subject("docmeta, all migrations", _DOCMETA, "all")
-NAIVE = Subject("naive schema", read(FOLDER / "naive.sql"))
-PAPERLESS = Subject("Paperless-ngx's tables", read(FOLDER / "paperless.sql"))
+ALL = Subject("all", "docmeta, all migrations", _DOCMETA, "all")
+NAIVE = Subject("naive", "naive schema", read(FOLDER / "naive.sql"))
+PAPERLESS = Subject("paperless", "Paperless-ngx's tables", read(FOLDER / "paperless.sql"))
 
 SUBJECTS = (BARE, FIRST, ALL, NAIVE, PAPERLESS)
