@@ -14,7 +14,12 @@ from pgproof.server import Server
 
 SIZE = 2000
 QUICK = Effort(tries=5, budget=0.1, singles=20, contents=100, taken=20, changes=2, purges=1)
-FAST = {**schema.SETTINGS, "fsync": "off", "shared_buffers": "128MB"}
+FAST = {
+    **schema.SETTINGS,
+    "fsync": "off",
+    "shared_buffers": "128MB",
+    "deadlock_timeout": "100ms",
+}
 
 
 @pytest.fixture(scope="module")

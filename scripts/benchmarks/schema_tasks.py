@@ -166,7 +166,7 @@ def change(
             keys = {sample.id for sample in drawn[store]}
             some = sorted(keys, key=str)[number :: effort.changes][:CHANGED]
             with meter.of(store.pid) as cost:
-                store.execute("change", f"{{{','.join(map(str, some))}}}", f"Title {number}")
+                store.execute("change", f"{{{','.join(map(str, some))}}}", 100 + number)
             costs[store.subject.name].append((len(some), cost))
     for store in stores:
         if costs[store.subject.name]:

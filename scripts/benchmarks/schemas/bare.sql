@@ -49,4 +49,4 @@ WHERE deleted_at IS NULL AND id < $1
 ORDER BY id DESC LIMIT 50;
 
 -- [change] no audit
-UPDATE documents SET title = $2 WHERE id = ANY ($1::bigint[]);
+UPDATE documents SET page_count = $2 WHERE id = ANY ($1::bigint[]);

@@ -97,7 +97,7 @@ WHERE tenant_id = 1 AND document_id = $1
 ORDER BY id DESC LIMIT 50;
 
 -- [change] statement trigger, one INSERT ... SELECT of what changed
-UPDATE docmeta.documents SET title = $2
+UPDATE docmeta.documents SET page_count = $2
 WHERE tenant_id = 1 AND id = ANY ($1::bigint[]);
 
 -- [take] partial index of the retry queue, SKIP LOCKED

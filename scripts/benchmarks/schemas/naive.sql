@@ -162,7 +162,7 @@ WHERE record_id = $1
 ORDER BY changed_at DESC LIMIT 50;
 
 -- [change] row trigger, both rows whole
-UPDATE documents SET title = $2, updated_at = now() WHERE id = ANY ($1::uuid[]);
+UPDATE documents SET page_count = $2, updated_at = now() WHERE id = ANY ($1::uuid[]);
 
 -- [take] index on status, SKIP LOCKED
 UPDATE error_log AS e

@@ -168,20 +168,21 @@ ORDER BY timestamp DESC LIMIT 50;
 
 -- [change] the program compares, and writes both
 WITH was AS (
-    SELECT id, title FROM documents_document WHERE id = ANY ($1::integer[])
+    SELECT id, page_count FROM documents_document WHERE id = ANY ($1::integer[])
 ), changed AS (
-    UPDATE documents_document SET title = $2, modified = now()
+    UPDATE documents_document SET page_count = $2, modified = now()
     WHERE id = ANY ($1::integer[])
-    RETURNING id, title
+    RETURNING id, title, page_count
 )
 INSERT INTO auditlog_logentry (
     content_type_id, object_pk, object_id, object_repr, action, changes, changes_text,
     timestamp
 )
 SELECT
-    7, id, id, changed.title, 1,
-    jsonb_build_object('title', jsonb_build_array(was.title, changed.title)), '',
-    clock_timestamp()
+    7, id, id, title, 1, jsonb_build_object(
+        'page_count',
+        jsonb_build_array(was.page_count::text, changed.page_count::text)
+    ), '', clock_timestamp()
 FROM changed JOIN was USING (id);
 
 -- [purge] rows of its links, then its own; the program writes the audit
