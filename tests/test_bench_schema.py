@@ -13,7 +13,7 @@ from benchmarks.schemas import ALL, BARE, FIRST, NAIVE, Part, Subject
 from pgproof.server import Server
 
 SIZE = 2000
-QUICK = Effort(tries=5, budget=0.1, singles=20, contents=100, taken=20, changes=2, purges=1)
+QUICK = Effort(tries=5, budget=0.1, singles=20, contents=300, taken=20, changes=2, purges=1)
 FAST = {
     **schema.SETTINGS,
     "fsync": "off",
