@@ -74,24 +74,22 @@ class Sample:
 
     digest: bytes
     id: Any
-    share: float  # from 0, the oldest, to 1
-
-    @property
-    def at(self) -> datetime:
-        """When the document at this place came."""
-        return datetime.fromisoformat(f"{UNTIL}:00") - timedelta(days=730) * (1 - self.share)
+    share: float  # of the documents that are there, those that came before it
+    at: datetime
 
 
 def samples(store: Store, documents: Corpus, count: int, loaded: int) -> list[Sample]:
     """Return documents drawn from the `loaded` first ones, the same for every store."""
     draw = random.Random(1)  # noqa: S311 - no secret
+    last = datetime.fromisoformat(f"{UNTIL}:00")
     found = []
     for _ in range(count):
         number = draw.randint(1, loaded)
         content = hashlib.sha256(f"{documents.seed}:{TENANT}:{number}".encode()).digest()
         ((key, *_),) = store.ask("pick", digest=content, n=number) or [(None,)]
         if key is not None:
-            found.append(Sample(content, key, number / documents.documents))
+            at = last - timedelta(days=730) * (1 - number / documents.documents)
+            found.append(Sample(content, key, number / loaded, at))
     return found
 
 

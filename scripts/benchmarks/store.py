@@ -170,9 +170,8 @@ class Store:
         return made
 
     def arrive(self, batch: bytes) -> None:
-        """Put a batch into `arrived`, in the place of the one before."""
+        """Put a batch into `arrived`."""
         cursor = self.connection.cursor()
-        cursor.execute("TRUNCATE arrived")
         cursor.copy_expert("COPY arrived FROM STDIN (FORMAT binary)", BytesIO(batch))
 
     def ingest(self) -> None:
@@ -180,12 +179,13 @@ class Store:
         self.connection.cursor().execute(self.subject.parts["ingest"].sql)
 
     def fill(self) -> None:
-        """Hang on the documents that arrived what belongs to them; unmeasured, and unrecorded."""
+        """Hang on the documents that arrived what belongs to them, unrecorded; empty `arrived`."""
         if "fill" in self.subject.parts:
             self.connection.cursor().execute(
                 "BEGIN; SET LOCAL ROLE NONE; SET LOCAL session_replication_role = replica;"
                 f"SET LOCAL enable_seqscan = off; {self.subject.parts['fill'].sql} COMMIT"
             )
+        self.connection.cursor().execute("TRUNCATE arrived")
 
     def maintain(self, command: str) -> None:
         """Run a command such as VACUUM, for which the client has no right."""
