@@ -2,9 +2,11 @@
 --
 -- Why: one UPDATE of the whole table keeps every row that it has met locked until its
 --     end, holds VACUUM back as long, and after a failure does all again. This walks
---     the primary key, tenant by tenant, 500 keys at a time, commits each batch (5,000
---     stalled writers for 0.9 s), and rests as long as the batch took. Cut off
---     anywhere, it is run again, and passes over what is filled.
+--     the primary key, tenant by tenant, commits each batch, and rests as long as the
+--     batch took. A writer who meets a row of a batch waits for its end, so a batch is
+--     as many keys as took 50 ms last time: few where nulls are dense or the machine is
+--     busy, thousands where there is nothing to fill. Cut off anywhere, it is run again,
+--     and passes over what is filled.
 --     A document that somebody else has locked is passed over, not waited for; further
 --     passes, from the first of these to the last, go on until none is left. FOR NO KEY
 --     UPDATE, for it is no hindrance that a new tag or error points to the document.
@@ -34,7 +36,9 @@ DECLARE
     next_until    bigint[];
     batch_after   bigint[];
     batch_until   bigint[];
+    batch_size    bigint := 100;
     batch_began   timestamptz;
+    batch_seconds double precision;
     batch_filled  bigint;
     batch_locked  bigint;
     locked        bigint;
@@ -56,7 +60,7 @@ BEGIN
                     SELECT ARRAY[tenant_id, id] FROM docmeta.documents
                     WHERE (tenant_id, id) > (batch_after[1], batch_after[2])
                         AND (tenant_id, id) <= (pass_until[1], pass_until[2])
-                    ORDER BY tenant_id, id OFFSET 499 LIMIT 1
+                    ORDER BY tenant_id, id OFFSET batch_size - 1 LIMIT 1
                 ),
                 pass_until
             );
@@ -66,7 +70,7 @@ BEGIN
                 WHERE (tenant_id, id) > (batch_after[1], batch_after[2])
                     AND (tenant_id, id) <= (batch_until[1], batch_until[2])
                     AND language IS NULL
-                ORDER BY tenant_id, id LIMIT 500
+                ORDER BY tenant_id, id LIMIT batch_size
                 FOR NO KEY UPDATE SKIP LOCKED
             ), remembered AS (
                 INSERT INTO docmeta.language_backfill
@@ -85,6 +89,7 @@ BEGIN
                 AND (tenant_id, id) <= (batch_until[1], batch_until[2])
                 AND language IS NULL;
             COMMIT;
+            batch_seconds := extract(epoch FROM clock_timestamp() - batch_began);
 
             IF batch_locked > 0 THEN
                 next_after := coalesce(next_after, batch_after);
@@ -92,7 +97,7 @@ BEGIN
             END IF;
             locked := locked + batch_locked;
             filled := filled + batch_filled;
-            looked_at := looked_at + 500;
+            looked_at := looked_at + batch_size;
             EXIT WHEN batch_until = pass_until;
 
             IF clock_timestamp() > told_at + interval '2 s' THEN
@@ -101,8 +106,10 @@ BEGIN
                 told_at := clock_timestamp();
             END IF;
             batch_after := batch_until;
-            PERFORM pg_sleep(least(1,
-                extract(epoch FROM clock_timestamp() - batch_began)));
+            batch_size := least(
+                2 * batch_size, 5000, greatest(10, batch_size * 0.05 / batch_seconds)
+            );
+            PERFORM pg_sleep(least(1, batch_seconds));
         END LOOP;
 
         EXIT WHEN locked = 0;

@@ -6,13 +6,14 @@ python -m benchmarks runner --rounds 3
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import audit, online, proof, runner
+from benchmarks import audit, online, proof, runner, schema
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], int]] = {
     "audit": audit.main,
     "online": online.main,
     "proof": proof.main,
     "runner": runner.main,
+    "schema": schema.main,
 }
 
 

@@ -69,13 +69,13 @@ _FIRST = """
         generate_series({classes}::bigint, {classes} * ({tags} * 3 + 1) - 1) AS n;
 """
 
-# Of a part: the documents from %(first)s to %(last)s, and what hangs on them.
-_PART = """
-    INSERT INTO docmeta.documents (tenant_id, id, public_id, batch_id, content_sha256, filename,
+_COLUMNS = """tenant_id, id, public_id, batch_id, content_sha256, filename,
         title, author, mime_type, language, page_count, document_date, source_system, source_id,
         source_uri, status, legal_hold, retain_until, attributes, row_version,
-        created_at, created_by, updated_at, updated_by, deleted_at, deleted_by, delete_reason)
-    OVERRIDING SYSTEM VALUE
+        created_at, created_by, updated_at, updated_by, deleted_at, deleted_by, delete_reason"""
+
+# The documents from %(first)s to %(last)s.
+_DOCUMENTS = """
     SELECT tenant, n, md5({seed} || ':' || n)::uuid,
         {classes} * (1 + floor({groups} * power(pg_temp.draw(n, 10), 3))::bigint) + n %% {classes},
         sha256(convert_to({seed} || ':' || tenant || ':' || CASE WHEN pg_temp.draw(n, 11) < 0.125
@@ -109,8 +109,11 @@ _PART = """
         pg_temp.pick('{{Invoice,Contract,Letter,Report,Minutes,Receipt,Rechnung,Vertrag}}', n, 28)
             AS kind,
         pg_temp.pick('{{annual,quarterly,draft,final,signed,urgent,copy,old}}', n, 29) AS word
-    ) AS drawn;
+    ) AS drawn
+"""
 
+# What hangs on them.
+_LINKED = """
     INSERT INTO docmeta.document_classifications (tenant_id, document_id, category, confidence,
         is_primary, source, model_name, model_version, classified_by, classified_at, superseded_at)
     SELECT pg_temp.tenant(n), n, 'category ' || floor(50 * power(pg_temp.draw(n, 30 + j), 2)),
@@ -146,6 +149,10 @@ _PART = """
     FROM generate_series(%(first)s::bigint, %(last)s) AS n
     CROSS JOIN LATERAL (SELECT pg_temp.draw(n, 51) < 0.3 AS is_open) AS drawn
     WHERE pg_temp.draw(n, 52) < 0.02;
+"""
+_PART = f"""
+    INSERT INTO docmeta.documents ({_COLUMNS}) OVERRIDING SYSTEM VALUE {_DOCUMENTS};
+    {_LINKED}
 """
 
 # What follows from the documents as a whole; after it the sequences go on where the rows end.
@@ -204,13 +211,19 @@ class Corpus:
         text = f"{self.seed} || ':' || ({tenant})::text || ':' || ({document})::text"
         return f"sha256(convert_to({text}, 'UTF8'))"
 
+    @property
+    def documents_query(self) -> str:
+        """SQL of the documents from %(first)s to %(last)s as a table, for a `session`."""
+        documents = _filled_in(_DOCUMENTS, self, gap="'und'")
+        return f"({documents}) AS document ({_COLUMNS})"
+
 
 def fill(
     parameters: Mapping[str, Any], corpus: Corpus, tell: Callable[[str], None] = lambda _: None
 ) -> None:
     """Put the documents into a database that has the schema docmeta and no rows."""
     started = time.monotonic()
-    with closing(_session(parameters, corpus)) as connection:
+    with closing(session(parameters, corpus)) as connection:
         cursor = connection.cursor()
         cursor.execute(_NULLABLE)
         ((nullable,),) = cursor.fetchall()
@@ -245,7 +258,7 @@ def _together(
 
     def work() -> None:
         try:
-            with closing(_session(parameters, corpus)) as connection:
+            with closing(session(parameters, corpus)) as connection:
                 while not failures:
                     with lock:
                         part = next(left, None)
@@ -265,7 +278,7 @@ def _together(
         raise failures[0]
 
 
-def _session(parameters: Mapping[str, Any], corpus: Corpus) -> extensions.connection:
+def session(parameters: Mapping[str, Any], corpus: Corpus) -> extensions.connection:
     """Return a session in which no trigger fires, not even a foreign key's."""
     connection: extensions.connection = psycopg2.connect(**parameters)
     connection.autocommit = True

@@ -12,10 +12,8 @@ that is what a step is compared with.
 
 import argparse
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,7 +22,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import extensions
 
-from benchmarks import corpus, load, online_page, picture
+from benchmarks import corpus, durable, load, online_page, picture
 from benchmarks.corpus import Corpus
 from benchmarks.obvious import WAYS, Way
 from benchmarks.steps import Run, locks
@@ -152,33 +150,15 @@ def _connected(parameters: Mapping[str, Any]) -> Iterator[extensions.connection]
         yield connection
 
 
-def _settings() -> dict[str, str]:
-    """PostgreSQL's own, which are durable, but for memory: a quarter for its buffers."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
-    return {
-        "shared_buffers": f"{max(128, min(memory // 4, 8192))}MB",
-        "maintenance_work_mem": "256MB",
-        "max_wal_size": "8GB",
-    }
-
-
 @contextmanager
 def _server(home: Path | None) -> Iterator[Server]:
     """Make a server on disk with a database, and remove it at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="pgproof-bench-", dir=home))
-    folder.chmod(0o755)  # as root, the server runs as another user
-    server = Server(folder / "server", find_binaries(), _settings())
-    try:
-        if not (server.bindir / "pgbench").exists():
-            raise UserError(
-                f"no pgbench in {server.bindir}\nName a PostgreSQL that has it in PGPROOF_BINDIR."
-            )
-        server.start()
+    bindir = find_binaries()
+    if not (bindir / "pgbench").exists():
+        raise UserError(f"no pgbench in {bindir}\nName a PostgreSQL that has it in PGPROOF_BINDIR.")
+    with durable.server(home) as server:
         server.create_database(DATABASE)
         yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
 
 
 def _machine(server: Server, documents: Corpus) -> list[str]:
