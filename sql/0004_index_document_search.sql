@@ -10,10 +10,10 @@
 --     Built CONCURRENTLY, and so outside a transaction: cut off, it leaves an INVALID
 --     index, which `migrate up` drops and builds anew. With stock yoyo DROP INDEX
 --     CONCURRENTLY it by hand; IF NOT EXISTS would record success over it.
---     fastupdate is off: it gathers new words in a pending list, which every search has
---     to read from end to end, and which the one writer who fills it must empty. After
---     12,000 inserts on a busy machine a search took 262 ms with it and 0.01 without,
---     the slowest insert 78 to 534 ms with it and 15 to 37 without.
+--     New words are gathered in a pending list, which every search reads from end to
+--     end, and which the one writer who fills it must empty. It is held to 64 kB, the
+--     least: at the default of 4 MB both become slow, and without a list (fastupdate
+--     off) each document writes to as many pages as it has words, three times the log.
 -- Locks: docmeta.documents SHARE UPDATE EXCLUSIVE; long, but readers and writers go on.
 --     It waits twice for transactions that are older than itself to end.
 -- Rollback: lossless; an index holds no row of its own.
@@ -30,7 +30,7 @@ CREATE INDEX CONCURRENTLY documents_search_idx
             'simple', translate(filename, '._-', '   ') || ' ' || coalesce(title, '')
         )
     )
-    WITH (fastupdate = off);
+    WITH (gin_pending_list_limit = 64);
 
 COMMENT ON INDEX docmeta.documents_search_idx IS
     'Live documents by words of their filename and title: '

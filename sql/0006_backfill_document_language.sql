@@ -5,8 +5,8 @@
 --     the primary key, tenant by tenant, commits each batch, and rests as long as the
 --     batch took. A writer who meets a row of a batch waits for its end, so a batch is
 --     as many keys as took 50 ms last time: few where nulls are dense or the machine is
---     busy, thousands where there is nothing to fill. Cut off anywhere, it is run again,
---     and passes over what is filled.
+--     busy, thousands where there is nothing to fill. Cut off anywhere, it is run
+--     again, and passes over what is filled.
 --     A document that somebody else has locked is passed over, not waited for; further
 --     passes, from the first of these to the last, go on until none is left. FOR NO KEY
 --     UPDATE, for it is no hindrance that a new tag or error points to the document.

@@ -57,10 +57,10 @@ def test_a_search_follows_what_is_written(docs: Database) -> None:
     assert search(docs, "müller") == []
 
 
-def test_no_writer_has_to_empty_a_pending_list(docs: Database) -> None:
+def test_the_list_that_a_writer_has_to_empty_is_short(docs: Database) -> None:
     assert docs.value(
         "SELECT reloptions FROM pg_class WHERE oid = 'docmeta.documents_search_idx'::regclass"
-    ) == ["fastupdate=off"]
+    ) == ["gin_pending_list_limit=64"]
 
 
 def test_writers_go_on_while_it_is_built_and_a_cut_is_mended(db: Database) -> None:

@@ -277,8 +277,8 @@ def _link(schema: Schema, name: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Return a text as code in a cell of a table."""
-    words = " ".join(text.split()).replace("|", "\\|")
+    """Return a text as code in a cell of a table; its blanks stay, for a literal may have some."""
+    words = re.sub(r"\s*\n\s*", " ", text).strip().replace("|", "\\|")
     if not words:
         return ""
     return f"`` {words} ``" if "`" in words else f"`{words}`"
