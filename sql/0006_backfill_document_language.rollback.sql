@@ -30,9 +30,7 @@ DECLARE
     next_until    bigint[];
     batch_after   bigint[];
     batch_until   bigint[];
-    batch_size    bigint := 100;
     batch_began   timestamptz;
-    batch_seconds double precision;
     batch_emptied bigint;
     batch_locked  bigint;
     locked        bigint;
@@ -53,7 +51,7 @@ BEGIN
                     SELECT ARRAY[tenant_id, document_id] FROM docmeta.language_backfill
                     WHERE (tenant_id, document_id) > (batch_after[1], batch_after[2])
                         AND (tenant_id, document_id) <= (pass_until[1], pass_until[2])
-                    ORDER BY tenant_id, document_id OFFSET batch_size - 1 LIMIT 1
+                    ORDER BY tenant_id, document_id OFFSET 99 LIMIT 1
                 ),
                 pass_until
             );
@@ -63,7 +61,7 @@ BEGIN
                 WHERE (tenant_id, document_id) > (batch_after[1], batch_after[2])
                     AND (tenant_id, document_id) <= (batch_until[1], batch_until[2])
                     AND NOT by_writer
-                ORDER BY tenant_id, document_id LIMIT batch_size
+                ORDER BY tenant_id, document_id LIMIT 100
             ), free AS (
                 SELECT d.tenant_id, d.id FROM docmeta.documents d
                 JOIN batch b ON d.tenant_id = b.tenant_id AND d.id = b.document_id
@@ -87,7 +85,6 @@ BEGIN
                 AND (b.tenant_id, b.document_id) <= (batch_until[1], batch_until[2])
                 AND NOT b.by_writer AND d.language = 'und';
             COMMIT;
-            batch_seconds := extract(epoch FROM clock_timestamp() - batch_began);
 
             IF batch_locked > 0 THEN
                 next_after := coalesce(next_after, batch_after);
@@ -102,10 +99,8 @@ BEGIN
                 told_at := clock_timestamp();
             END IF;
             batch_after := batch_until;
-            batch_size := least(
-                2 * batch_size, 5000, greatest(10, batch_size * 0.05 / batch_seconds)
-            );
-            PERFORM pg_sleep(least(1, batch_seconds));
+            PERFORM pg_sleep(least(1,
+                extract(epoch FROM clock_timestamp() - batch_began)));
         END LOOP;
 
         EXIT WHEN locked = 0;

@@ -148,7 +148,7 @@ def test_killed_anywhere_and_run_again_it_ends_right(seed: int, old: Database) -
     assert old.query(ALL_BUT_LANGUAGE) == rest
     batches = [count for (count,) in old.query(BATCHES)]
     assert sum(batches) == len(nulls), "a document was filled twice, or not logged"
-    assert len(batches) > 1
+    assert max(batches) <= 100
     run_with_cuts("down", "--to", DEFAULT, "--yes")
     assert cuts >= 3, "the kills came too late: this run shows nothing"
     assert old.query(NULLS) == nulls
