@@ -4,7 +4,7 @@
 
 Three tenants of 80, 15 and 5 %; batches of very different size; one document in eight bears a
 content that others bear, a few contents very often; names from a word to 1,024 characters, in
-several scripts; a tenth without a language; tags and categories of which some are everywhere; four
+several scripts; one in fifty without a language; tags and categories of which some are everywhere; four
 audit rows a document, in order of time over two years. Every value is drawn from the hash of seed,
 row and purpose, so that parts can be made in any order, and found again without a look:
 `Corpus.digest` says what content a document has.
@@ -90,7 +90,7 @@ _DOCUMENTS = """
             substr(md5(n::text), 1, 4 + n::integer %% 5)) END,
         pg_temp.pick('{{Anna,Bo,Chloé,Dmitri,Emeka,Fatima,NULL}}', n, 18),
         pg_temp.pick('{{application/pdf,application/pdf,image/tiff,message/rfc822}}', n, 19),
-        CASE WHEN pg_temp.draw(n, 20) < 0.1 THEN {gap}
+        CASE WHEN pg_temp.draw(n, 20) < 0.02 THEN {gap}
             ELSE pg_temp.pick('{{en,en,en,de,de,fr,ja,pt-BR}}', n, 21) END,
         1 + floor(40 * power(pg_temp.draw(n, 22), 3)), at::date - n::integer %% 90,
         CASE WHEN pg_temp.draw(n, 23) < 0.7 THEN 'dms' END,
