@@ -4,10 +4,10 @@
 
 Three tenants of 80, 15 and 5 %; batches of very different size; one document in eight bears a
 content that others bear, a few contents very often; names from a word to 1,024 characters, in
-several scripts; one in fifty without a language; tags and categories of which some are everywhere; four
-audit rows a document, in order of time over two years. Every value is drawn from the hash of seed,
-row and purpose, so that parts can be made in any order, and found again without a look:
-`Corpus.digest` says what content a document has.
+several scripts; one document in fifty without a language; tags and categories of which some are
+everywhere; four audit rows a document, in order of time over two years. Every value is drawn from
+the hash of seed, row and purpose, so that parts can be made in any order, and found again without
+a look: `Corpus.digest` says what content a document has.
 
 The rows are made in the database by two sessions, in parts of their own transactions. Foreign keys
 hold by construction (the test of this module looks), and are not looked at row by row.
