@@ -8,13 +8,13 @@ SET LOCAL lock_timeout = '200ms';
 
 -- In the order in which writers reach the tables, or the two could wait for each other.
 LOCK TABLE
-    docmeta.import_batches,
     docmeta.documents,
-    docmeta.duplicate_log,
+    docmeta.import_batches,
+    docmeta.audit_log,
     docmeta.document_classifications,
-    docmeta.tags,
     docmeta.document_tags,
-    docmeta.audit_log
+    docmeta.tags,
+    docmeta.duplicate_log
     IN ACCESS EXCLUSIVE MODE;
 
 DROP TRIGGER audit_log_append_only ON docmeta.audit_log;

@@ -5,14 +5,14 @@ SET LOCAL lock_timeout = '200ms';
 
 -- In the order in which writers reach the tables, or the two could wait for each other.
 LOCK TABLE
-    docmeta.import_batches,
     docmeta.hash_index,
     docmeta.documents,
-    docmeta.duplicate_log,
-    docmeta.document_classifications,
-    docmeta.tags,
-    docmeta.document_tags,
+    docmeta.import_batches,
     docmeta.audit_log,
+    docmeta.document_classifications,
+    docmeta.document_tags,
+    docmeta.tags,
+    docmeta.duplicate_log,
     docmeta.error_log
     IN ACCESS EXCLUSIVE MODE;
 

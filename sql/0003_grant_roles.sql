@@ -110,6 +110,20 @@ SET LOCAL lock_timeout = '200ms';
 
 -- The owner ---------------------------------------------------------------------------
 
+-- As an importer reaches them, with the tables in which his keys are looked up, or the
+-- two could wait for each other.
+LOCK TABLE
+    docmeta.hash_index,
+    docmeta.documents,
+    docmeta.import_batches,
+    docmeta.audit_log,
+    docmeta.document_classifications,
+    docmeta.document_tags,
+    docmeta.tags,
+    docmeta.duplicate_log,
+    docmeta.error_log
+    IN ACCESS EXCLUSIVE MODE;
+
 -- The schema first: who is to own a table must be able to make it there.
 ALTER SCHEMA docmeta OWNER TO docmeta_owner;
 

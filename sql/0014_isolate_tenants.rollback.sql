@@ -12,14 +12,14 @@ SET LOCAL ROLE docmeta_owner;
 -- Before the look, or a tenant could come between it and the end; in the order in which
 -- writers reach the tables, or the two could wait for each other.
 LOCK TABLE
-    docmeta.import_batches,
     docmeta.hash_index,
     docmeta.documents,
-    docmeta.duplicate_log,
-    docmeta.document_classifications,
-    docmeta.tags,
-    docmeta.document_tags,
+    docmeta.import_batches,
     docmeta.audit_log,
+    docmeta.document_classifications,
+    docmeta.document_tags,
+    docmeta.tags,
+    docmeta.duplicate_log,
     docmeta.error_log,
     docmeta.language_backfill
     IN ACCESS EXCLUSIVE MODE;

@@ -57,6 +57,21 @@ GRANT EXECUTE
 
 -- The policies -----------------------------------------------------------------------
 
+-- As an importer reaches them, with the tables in which his keys are looked up, or the
+-- two could wait for each other.
+LOCK TABLE
+    docmeta.hash_index,
+    docmeta.documents,
+    docmeta.import_batches,
+    docmeta.audit_log,
+    docmeta.document_classifications,
+    docmeta.document_tags,
+    docmeta.tags,
+    docmeta.duplicate_log,
+    docmeta.error_log,
+    docmeta.language_backfill
+    IN ACCESS EXCLUSIVE MODE;
+
 -- They hold for what is written as well: without WITH CHECK, USING is checked.
 
 ALTER TABLE docmeta.import_batches ENABLE ROW LEVEL SECURITY;
