@@ -24,7 +24,7 @@ Repeat it with `{command} --output docs/online.md`: it writes this page and its 
 
 {load}
 
-Each migration is applied by `migrate up --to`, taken back by `migrate down --to`, and applied
+Each migration is applied by `migrate up --to ID`, taken back by `migrate down --to ID`, and applied
 again, for the next one builds on it. Before each step nothing is done for {quiet:g} s, once the
 clients have worked off what had queued up. A step counts from the start of `migrate` until
 {after:g} s after its end, with every transaction that was under way at some moment of that.
