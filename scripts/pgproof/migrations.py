@@ -233,6 +233,12 @@ def rollback_path(migration: Any) -> str:
     return f"{migration.path.removesuffix('.sql')}{ROLLBACK_SUFFIX}"
 
 
+def path_of(migration: Any, operation: str) -> str:
+    """Return the file that an operation runs: the rollback half, or the forward one."""
+    path: str = migration.path
+    return rollback_path(migration) if operation == "rollback" else path
+
+
 def find(wanted: str, ids: Sequence[str]) -> str:
     """Return the one id of `ids` that `wanted` names: itself, or by its number (0003, or 3).
 

@@ -298,8 +298,7 @@ def failure(
 
     `before` counts the characters that were sent before the statement, in the same message.
     """
-    back = operation == "rollback"
-    place = migrations.shown(migrations.rollback_path(migration) if back else migration.path)
+    place = migrations.shown(migrations.path_of(migration, operation))
     if statement is not None:
         offset = max(0, int(error.diag.statement_position or 1) - 1 - before)
         place += f", line {statement.line + statement.text.count(chr(10), 0, offset)}"

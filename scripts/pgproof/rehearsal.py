@@ -266,9 +266,7 @@ class Stage:
         lines = catalog.read(self._copy.connection, parked=self._parked)
         diff = catalog.difference(self.lines, lines, "before", f"after {migration.id}")
         self.lines = lines
-        path = Path(migration.path)
-        if operation == "rollback":
-            path = Path(migrations.rollback_path(migration))
+        path = Path(migrations.path_of(migration, operation))
         promised = migrations.promise(migration)
         added = [(oid, name) for oid, name in _gone(self._relations, before) if oid in before]
         return Step(
