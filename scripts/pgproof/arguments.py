@@ -1,9 +1,11 @@
 """The words of the `migrate` command: each command, what it changes, its options, an example.
 
-arguments.parser().parse_args(["up", "--to", "3"])
+words = ["up", "--to", "3"]
+arguments.parser(words).parse_args(words)
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -250,8 +252,12 @@ COMMANDS = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser; what it parses has `command`, and the options by their names."""
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser; what it parses has `command`, and the options by their names.
+
+    Where `words`, which it is to parse, begin with a command, it knows that one alone: to make
+    the others takes longer than to parse.
+    """
     made = argparse.ArgumentParser(
         prog="migrate",
         description="Apply, roll back and inspect a folder of plain-SQL migrations with yoyo.",
@@ -259,7 +265,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--version", action="version", version=f"migrate {__version__}")
     commands = made.add_subparsers(required=True, metavar="COMMAND", dest="command")
-    for command in COMMANDS:
+    for command in [c for c in COMMANDS if [c.name] == [*words[:1]]] or COMMANDS:
         sub = commands.add_parser(
             command.name,
             help=command.does,

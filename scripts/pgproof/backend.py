@@ -256,7 +256,7 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
             migration.process_steps(self, direction)
             if operation != "hook":
                 with self.connection.cursor() as cursor:
-                    cursor.execute(self.execution.history_of(migration, operation, None))
+                    cursor.execute(self.execution.history_of(cursor, migration, operation, None))
 
     def __exit__(
         self,

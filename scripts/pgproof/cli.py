@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A thousand files that were read are objects that stay: looking through them again and again
     # takes time, and finds nothing.
     gc.set_threshold(100_000)
-    arguments = parser().parse_args(words)
+    arguments = parser(words).parse_args(words)
     try:
         return COMMANDS[arguments.command](arguments) or 0
     except UserError as error:

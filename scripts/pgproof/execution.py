@@ -11,7 +11,6 @@ import os
 import random
 import socket
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -61,11 +60,7 @@ class Execution:
         self.holder: object = None  # the server process that holds the migration lock
         self.observe: Observe = lambda *_: nullcontext()
         self._clean = CLEAN
-        # Quoted, and for queries with arguments.
-        self._log, self._applied = (
-            sql.Identifier(home, name).as_string(session).replace("%", "%%")
-            for name in ("_yoyo_log", "_yoyo_migration")
-        )
+        self._lines: dict[str, str] = {}  # what records each operation, but for the values
         if settings.schema:
             schema = sql.Literal(settings.schema).as_string(session)
             self._clean += f"; SELECT set_config('search_path', quote_ident({schema}), false)"
@@ -73,6 +68,7 @@ class Execution:
     def hold(self, server: object) -> None:
         """Run on the server process `server` alone, which has the lock, and with our settings."""
         self.holder = server
+        self._lines.clear()
         for name, value in lost_settings(self.session):
             pair = sql.SQL("; SELECT set_config({}, {}, false)")
             both = pair.format(sql.Literal(name), sql.Literal(value))
@@ -92,7 +88,7 @@ class Execution:
     def note(self, migration: Any, operation: str) -> None:
         """Write a line of log alone: 'begin' of what is not transactional, 'repair'."""
         with self.session.cursor() as cursor:
-            cursor.execute(self.history_of(migration, operation, None))
+            cursor.execute(self.history_of(cursor, migration, operation, None))
 
     def _transaction(
         self,
@@ -122,10 +118,10 @@ class Execution:
         self, cursor: Any, migration: Any, operation: str, seconds: float, opening: str
     ) -> None:
         """Write history and commit: one message to the server, so one moment."""
-        line = self.history_of(migration, operation, seconds)
+        line = self.history_of(cursor, migration, operation, seconds)
         try:
             # A file may have become another role, which need not have a right to history.
-            cursor.execute(f"{opening}RESET SESSION AUTHORIZATION; RESET ROLE; {line} COMMIT")
+            cursor.execute(f"{opening}RESET SESSION AUTHORIZATION; RESET ROLE; {line}; COMMIT")
         except psycopg2.Error as error:
             if STRANGER in str(error):
                 raise refusals.pooled() from None
@@ -133,34 +129,50 @@ class Execution:
         finally:
             self._pass_on_notices()
 
-    def history_of(self, migration: Any, operation: str, seconds: float | None) -> str:
+    def history_of(self, cursor: Any, migration: Any, operation: str, seconds: float | None) -> str:
         """Return the statement that records one operation; none for a hook."""
         if operation == "hook":
             return ""
-        now = datetime.now(UTC).replace(tzinfo=None)
+        if operation not in self._lines:
+            self._lines[operation] = self._line(operation)
         sums = getattr(migration, "checksums", None)
-        note = history.comment(sums["forward"], sums["rollback"], seconds) if sums else None
+        values = {
+            "key": os.urandom(16).hex(),  # as random as the uuid that yoyo puts there
+            "hash": migration.hash,
+            "id": migration.id,
+            "note": sums and history.comment(sums["forward"], sums["rollback"], seconds),
+            "now": datetime.now(UTC).replace(tzinfo=None),
+        }
+        line: bytes = cursor.mogrify(self._lines[operation], values)
+        return line.decode()
+
+    def _line(self, operation: str) -> str:
+        """Return the statement that records an operation, with a place for each value of one."""
         # A transaction stays on one server, whatever pooler is in between: it must be the one that
         # holds the lock. The cast fails elsewhere, with this text in its message.
-        log = (
-            f"INSERT INTO {self._log} (id, migration_hash, migration_id, operation, "
-            "username, hostname, comment, created_at_utc) VALUES (CASE pg_backend_pid() "
-            f"WHEN %s THEN %s ELSE (pg_backend_pid() || '{STRANGER}')::integer::text END, "
-            "%s, %s, %s, %s, %s, %s, %s)"
+        line = (
+            "INSERT INTO {log} (id, migration_hash, migration_id, operation, username, hostname, "
+            "comment, created_at_utc) VALUES (CASE pg_backend_pid() WHEN {holder} THEN %(key)s "
+            "ELSE (pg_backend_pid() || {stranger})::integer::text END, "
+            "%(hash)s, %(id)s, {operation}, {user}, {host}, %(note)s, %(now)s)"
         )
-        arguments = [self.holder, str(uuid.uuid4()), migration.hash, migration.id, operation]
-        arguments += [user_name(), host_name(), note, now]
         if operation in ("apply", "mark"):
-            text = f"WITH log AS ({log}) INSERT INTO {self._applied} VALUES (%s, %s, %s);"
-            arguments += [migration.hash, migration.id, now]
+            row = "(%(hash)s, %(id)s, %(now)s)"
+            line = f"WITH log AS ({line}) INSERT INTO {{applied}} VALUES {row}"
         elif operation in ("rollback", "unmark"):
-            text = f"WITH log AS ({log}) DELETE FROM {self._applied} WHERE migration_hash = %s;"
-            arguments += [migration.hash]
-        else:
-            text = f"{log};"
-        with self.session.cursor() as cursor:
-            line: bytes = cursor.mogrify(text, arguments)
-        return line.decode()
+            line = f"WITH log AS ({line}) DELETE FROM {{applied}} WHERE migration_hash = %(hash)s"
+        quoted = {
+            "log": sql.Identifier(self.home, "_yoyo_log"),
+            "applied": sql.Identifier(self.home, "_yoyo_migration"),
+            "holder": sql.Literal(self.holder),
+            "stranger": sql.Literal(STRANGER),
+            "operation": sql.Literal(operation),
+            "user": sql.Literal(user_name()),
+            "host": sql.Literal(host_name()),
+        }
+        return line.format(
+            **{k: v.as_string(self.session).replace("%", "%%") for k, v in quoted.items()}
+        )
 
     def _patiently(self, run: Callable[[], None]) -> None:
         """Run until it gets its locks: again, after a growing pause of random length."""

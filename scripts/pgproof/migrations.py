@@ -98,22 +98,27 @@ def all_beside(found: Sequence[Any]) -> list[Any]:
 
     yoyo's own commands hand on a selection; what is missing or edited shows in the whole alone.
     """
-    folders = list(dict.fromkeys(Path(migration.source_dir) for migration in found))
-    names = {path.stem for folder in folders for path in folder.glob("*.sql")}
+    folders = list(dict.fromkeys(migration.source_dir for migration in found))
+    names = {
+        name.removesuffix(".sql")
+        for folder in folders
+        for name in os.listdir(folder)  # noqa: PTH208 - of a thousand files, Paths take longer
+        if name.endswith(".sql")
+    }
     prepare(found)
     elsewhere = [
-        Path(needed.source_dir)
+        needed.source_dir
         for migration in found
         for needed in migration.depends
         if needed.id not in names
     ]
     if elsewhere and not set(elsewhere) <= set(folders):
-        return list(read(list(dict.fromkeys([*elsewhere, *folders]))))
+        return list(read([Path(folder) for folder in dict.fromkeys([*elsewhere, *folders])]))
     if names >= {m.id for m in found} and len(found) == sum(
         not name.endswith(".rollback") and not name.startswith("post-apply") for name in names
     ):
         return list(topological_sort(found))
-    return list(read(folders))
+    return list(read([Path(folder) for folder in folders]))
 
 
 def prepare(found: Sequence[Any], known: Mapping[str, Any] | None = None) -> None:
