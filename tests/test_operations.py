@@ -30,6 +30,7 @@ DEPLOY = ROOT / "docs" / "deploy"
 UNITS = sorted([*DEPLOY.glob("*.service"), *DEPLOY.glob("*.timer")])
 NOBODY = 10001  # the user of the Dockerfile, who has no name here either
 MIGRATING, CLIENTS = "A login that may migrate and nothing else", "Logins of the clients"
+COMES = "A document comes in"
 GROUPS = [f"docmeta_{name}" for name in ("ingest", "app", "reader", "auditor", "retention")]
 
 
@@ -47,7 +48,7 @@ def sql_under(heading: str) -> str:
 
 
 def test_every_block_of_sql_is_run() -> None:
-    assert [sql_under(heading)[:15] for heading in (MIGRATING, CLIENTS)] == [
+    assert [sql_under(heading)[:15] for heading in (MIGRATING, CLIENTS, COMES)] == [
         block[:15] for block in re.findall(r"^```sql\n(.*?)^```$", PAGE, re.M | re.S)
     ]
 
@@ -164,6 +165,23 @@ def test_a_client_can_its_work_and_no_more(user: str, clients: Database) -> None
         with pytest.raises(InsufficientPrivilege):
             client.query(forbidden)
     client.close()
+
+
+def test_a_content_is_claimed_once_and_again_when_it_is_abandoned(clients: Database) -> None:
+    importer = login(clients, "docs_pipeline")
+    importer.query("SET docmeta.tenant_id = '1'")
+    importer.query(sql_under(COMES))
+    digest = b"claimed once".ljust(32)
+
+    def bring() -> list[tuple[Any, ...]]:
+        return importer.query("EXECUTE bring (%s, 7, 'a.pdf')", [digest])
+
+    assert (len(bring()), len(bring())) == (1, 0)
+    importer.query("UPDATE docmeta.hash_index SET orphaned_at = now() WHERE sha256 = %s", [digest])
+    assert (len(bring()), len(bring())) == (1, 0)
+    named = "SELECT orphaned_at FROM docmeta.hash_index WHERE sha256 = %s"
+    assert importer.query(named, [digest]) == [(None,)]
+    importer.close()
 
 
 RIGHTS = """
