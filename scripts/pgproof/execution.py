@@ -182,8 +182,10 @@ class Execution:
             except Failed as error:
                 if not error.again or attempt == self.settings.lock_retries:
                     raise
-            # Random, so that two that meet do not meet again.
-            pause = min(LONGEST_PAUSE, 0.05 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
+            # Who queued up behind us is served meanwhile: the first pause is as long as the wait
+            # was. Random, so that two that meet do not meet again.
+            first = max(0.05, self.settings.lock_timeout)
+            pause = min(LONGEST_PAUSE, first * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
             until = time.monotonic() + pause
             while time.monotonic() < until:
                 check_interrupted(self.session)
