@@ -34,6 +34,8 @@ from pgproof.server import Server
 
 SQL = Path(__file__).resolve().parents[2] / "sql"
 MEASURED = 0.1  # of a size: its last batches, for before the store was smaller
+MEASURED_WITHOUT = 0.5  # where one part is missing; the difference is small, and wants more of them
+WITHOUT = 100_000  # documents that come to 0001 without each of its parts
 # No autovacuum: it would fall on whose turn it is. Each size is vacuumed before it is measured.
 SETTINGS = {"autovacuum": "off", "checkpoint_timeout": "1h"}
 
@@ -71,7 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with durable.server(arguments.home, SETTINGS) as server:
-            report = measured(server, arguments.sizes, arguments.seed, subjects=arguments.only)
+            report = measured(
+                server,
+                arguments.sizes,
+                arguments.seed,
+                subjects=arguments.only,
+                without=arguments.without,
+            )
     except UserError as error:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
@@ -89,8 +97,12 @@ def measured(
     seed: int = 1,
     effort: Effort | None = None,
     subjects: Sequence[Subject] = schemas.SUBJECTS,
+    without: int = 0,
 ) -> Report:
-    """Load each subject to each of the sizes, and return what was measured there."""
+    """Load each subject to each of the sizes, and return what was measured there.
+
+    `without` is how many documents come to 0001 without each of its parts; none by default.
+    """
     effort = effort or Effort()
     documents = Corpus(max(sizes), seed)
     with ExitStack() as stack:
@@ -109,8 +121,18 @@ def measured(
             looked |= {store: (found[size], drawn) for store, drawn in filled.drawn(size).items()}
         _tell("look-ups and pages")
         schema_tasks.look(looked, effort)
+        parts = None
+        if without:
+            stores = [
+                _store(server, subject, without, arrivals.runs)
+                for subject in (schemas.WHOLE, *schemas.WITHOUT)
+            ]
+            for store in stores:
+                stack.callback(store.connection.close)
+            _tell("0001 without each of its parts")
+            parts = _Filled(stores, arrivals, meter, documents, effort).loaded(without)
         facts = _facts(server, documents)
-    return Report(_command(sizes, seed, subjects), facts, found, subjects)
+    return Report(_command(sizes, seed, subjects, without), facts, found, subjects, parts)
 
 
 class _Filled:
@@ -135,9 +157,7 @@ class _Filled:
     def measured(self, size: int) -> Found:
         """Load so many documents, and measure everything but look-ups and pages."""
         found = Found()
-        self._load(size, found)
-        for store in self._stores:
-            _settle(store, found, size)
+        self._load(size, found, MEASURED)
         effort, meter = self._effort, self._meter
         _tell(f"{size:,} documents: changes, importers, workers, purges")
         schema_tasks.change(self._stores, meter, found, effort, self.drawn(size))
@@ -152,6 +172,12 @@ class _Filled:
                 schema_tasks.take(store, found, effort)
         return found
 
+    def loaded(self, size: int) -> Found:
+        """Load so many documents, and measure only that, and the room."""
+        found = Found()
+        self._load(size, found, MEASURED_WITHOUT)
+        return found
+
     def drawn(self, size: int) -> dict[Store, Sequence[Sample]]:
         """Return some of the documents that are there, by store."""
         count = max(self._effort.tries, self._effort.changes * schema_tasks.CHANGED)
@@ -160,7 +186,7 @@ class _Filled:
             for store in self._stores
         }
 
-    def _load(self, size: int, found: Found) -> None:
+    def _load(self, size: int, found: Found, share: float) -> None:
         costs: dict[str, list[tuple[int, Cost, float]]] = {s.subject.name: [] for s in self._stores}
         begun = self._came
         step = self._effort.batch
@@ -178,11 +204,12 @@ class _Filled:
                 self._analyze()
                 if last % (100 * step) == 0 or last == size:
                     _tell(f"{last:,} of {size:,} documents")
-        least = max(10, round((size - begun) / self._effort.batch * MEASURED))
+        least = max(10, round((size - begun) / self._effort.batch * share))
         for store in self._stores:
             late = costs[store.subject.name][-least:]
             found.put_costs("batches", store, [(count, cost) for count, cost, _ in late])
             found.put("transport", store, sum(took for *_, took in late) / len(late))
+            _settle(store, found, size)
 
     def _brought(self, store: Store, batch: bytes, count: int) -> tuple[Cost, float]:
         """Return what it cost to bring a batch, and the microseconds a document took to arrive."""
@@ -219,6 +246,8 @@ def _store(server: Server, subject: Subject, size: int, runs: int) -> Store:
         cursor = connection.cursor()
         if "tables" in subject.parts:
             cursor.execute(subject.parts["tables"].sql)
+        if subject.without:
+            cursor.execute(subject.without)
         if "first" in subject.parts:
             cursor.execute(subject.parts["first"].sql, {"batches": runs, "tags": TAGS})
         if subject.migrations == "all":
@@ -260,11 +289,12 @@ def _facts(server: Server, documents: Corpus) -> list[str]:
     ]
 
 
-def _command(sizes: Sequence[int], seed: int, subjects: Sequence[Subject]) -> str:
+def _command(sizes: Sequence[int], seed: int, subjects: Sequence[Subject], without: int) -> str:
     words = [f"scripts/bench schema --sizes {','.join(map(str, sizes))}"]
     words += [f"--seed {seed}"] if seed != 1 else []
     if tuple(subjects) != schemas.SUBJECTS:
         words += [f"--only {','.join(subject.word for subject in subjects)}"]
+    words += [f"--without {without}"] if without != WITHOUT else []
     return " ".join(words)
 
 
@@ -284,6 +314,13 @@ def _parser() -> argparse.ArgumentParser:
         default=schemas.SUBJECTS,
         metavar="NAME,NAME",
         help=f"which schemas ({','.join(subject.word for subject in schemas.SUBJECTS)})",
+    )
+    made.add_argument(
+        "--without",
+        type=int,
+        default=WITHOUT,
+        metavar="N",
+        help=f"documents that come to 0001 without each of its parts; 0: none ({WITHOUT})",
     )
     made.add_argument(
         "--home",

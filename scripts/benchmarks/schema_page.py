@@ -39,6 +39,13 @@ machine. What is written one by one is written after a checkpoint: the WAL holds
 """
 
 
+_WITHOUT = """\
+The same batches came to the first migration, and to it
+[without one part](../scripts/benchmarks/schemas/without.sql) each, in turn. In parentheses stands
+the difference to the whole. That says what a part costs; what it is for, the migration's comments.
+"""
+
+
 @dataclass(frozen=True)
 class Task:
     """A row group of the page: its key, its heading, the unit, and the part that says how."""
@@ -87,6 +94,7 @@ class Report:
     facts: Sequence[str]
     found: Mapping[int, Found]
     subjects: Sequence[Subject] = schemas.SUBJECTS
+    without: Found | None = None  # of 0001 without each of its parts
 
     @property
     def is_reached(self) -> bool:
@@ -185,6 +193,12 @@ def page(report: Report) -> str:
         parts.append(_table([head, *rows]))
         if task.key in ("reimport", "take"):
             parts.append(_table(list(_checks(report, task.key))))
+    if report.without:
+        parts += [
+            "## What each part of 0001 costs\n",
+            _WITHOUT,
+            _table(list(_without(report.without))),
+        ]
     parts += ["## Bytes a document, by table and index\n", _table(list(_sizes(report)))]
     return "\n".join(parts)
 
@@ -222,6 +236,19 @@ def _checks(report: Report, key: str) -> Iterator[list[str]]:
         if counted:
             totals = [sum(counts[word] for counts in counted) for word in words]
             yield [subject.name, *(f"{total:,}" for total in totals)]
+
+
+def _without(found: Found) -> Iterator[list[str]]:
+    tasks = ("batches", "batches, CPU", "batches, WAL", "bytes")
+    yield ["without", "documents a second", "µs of CPU a document", "bytes of WAL", "bytes of room"]
+    for subject in (schemas.WHOLE, *schemas.WITHOUT):
+        cells = []
+        for task in tasks:
+            figures = found.figures[task]
+            figure, whole = figures[subject.name], figures[schemas.WHOLE.name]
+            less = "" if subject is schemas.WHOLE else f" ({figure - whole:+,.0f})"
+            cells.append(f"{figure:,.0f}{less}")
+        yield ["nothing" if subject is schemas.WHOLE else subject.name, *cells]
 
 
 def _sizes(report: Report) -> Iterator[list[str]]:

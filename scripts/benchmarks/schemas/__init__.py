@@ -9,7 +9,7 @@ prepared once and executed often.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -33,13 +33,15 @@ class Part:
 class Subject:
     """A schema: its word on the command line, its name on the page, what it can do.
 
-    `migrations` are those to apply: up to an id, or "all".
+    `migrations` are those to apply: up to an id, or "all". `without` is the SQL that then takes
+    something away.
     """
 
     word: str
     name: str
     parts: Mapping[str, Part]
     migrations: str | None = None
+    without: str = ""
 
 
 def read(path: Path) -> dict[str, Part]:
@@ -66,3 +68,9 @@ NAIVE = Subject("naive", "naive schema", read(FOLDER / "naive.sql"))
 PAPERLESS = Subject("paperless", "Paperless-ngx's tables", read(FOLDER / "paperless.sql"))
 
 SUBJECTS = (BARE, FIRST, ALL, NAIVE, PAPERLESS)
+# 0001 once more, and without each of its parts.
+WHOLE = replace(FIRST, word="whole", name="whole")
+WITHOUT = tuple(
+    replace(FIRST, word=f"without_{word}", name=part.how, without=part.sql)
+    for word, part in read(FOLDER / "without.sql").items()
+)
