@@ -200,12 +200,14 @@ CREATE FUNCTION docmeta.adopt_content()
     SET search_path = pg_catalog, pg_temp
 AS $adopt$
 BEGIN
+    -- IS NOT NULL would let the index of abandoned contents be read for each new row:
+    -- by the last ANALYZE it is empty, and a purge may since have filled it.
     UPDATE docmeta.hash_index AS content
     SET orphaned_at = NULL
     FROM new_rows
     WHERE content.tenant_id = new_rows.tenant_id
         AND content.sha256 = new_rows.content_sha256
-        AND content.orphaned_at IS NOT NULL;
+        AND (content.orphaned_at IS NULL) IS FALSE;
     RETURN NULL;
 END
 $adopt$;

@@ -432,6 +432,38 @@ def test_purge_tells_of_document_links_and_orphaned_content(store: Database) -> 
     assert store.query(orphans) == []
 
 
+def test_a_document_finds_its_abandoned_content_by_key_whatever_the_statistics_say(
+    store: Database,
+) -> None:
+    """The index of abandoned contents was empty at the last ANALYZE, and a purge has filled it."""
+
+    def digests(count: int) -> str:
+        return f"SELECT sha256(n::text::bytea) AS d FROM generate_series(1, {count}) n"
+
+    def entries_read() -> Any:
+        store.query("SELECT pg_stat_force_next_flush()")
+        return store.value(
+            "SELECT idx_tup_read FROM pg_stat_user_indexes "
+            "WHERE indexrelname = 'hash_index_orphan_idx'"
+        )
+
+    store.query(
+        f"INSERT INTO docmeta.hash_index (sha256, size_bytes) SELECT d, 1 FROM ({digests(5000)}) n"
+    )
+    store.query("ANALYZE docmeta.hash_index")
+    store.query(
+        f"UPDATE docmeta.hash_index SET orphaned_at = now() WHERE sha256 IN ({digests(2000)})"
+    )
+    before = entries_read()
+    store.query(
+        "INSERT INTO docmeta.documents (content_sha256, filename) "
+        f"SELECT d, 'a' FROM ({digests(10)}) n"
+    )
+    assert entries_read() == before
+    orphans = "SELECT count(*) FROM docmeta.hash_index WHERE orphaned_at IS NOT NULL"
+    assert store.value(orphans) == 1990
+
+
 def test_purge_leaves_a_document_that_is_being_restored(store: Database) -> None:
     store.query(f"UPDATE docmeta.documents SET {TRASH}")
     rescuer = store.connect()

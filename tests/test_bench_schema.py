@@ -1,6 +1,7 @@
 """Laws of `scripts/bench schema`: its page, its verdicts, and that it sees a document doubled."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -30,7 +31,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def report(server: Server) -> Report:
-    return schema.measured(server, [SIZE], effort=QUICK)
+    return schema.measured(server, [SIZE], effort=QUICK, without=SIZE)
 
 
 def test_the_page_has_a_figure_of_each_task_and_schema(report: Report) -> None:
@@ -55,6 +56,21 @@ def test_every_schema_holds_the_same_documents(report: Report) -> None:
     for name, counts in report.found[SIZE].checks["take"].items():
         assert counts["taken"] > 0, name
         assert counts["twice"] == 0, name
+
+
+def test_a_part_that_is_taken_away_is_told_with_what_it_saves(report: Report) -> None:
+    assert report.without
+    room = report.without.figures["bytes"]
+    for subject in schemas.WITHOUT:
+        if subject.word not in ("without_checks", "without_foreign_keys"):
+            assert room[subject.name] < room[schemas.WHOLE.name], subject.word
+        assert re.search(
+            rf"\| {re.escape(subject.name)} (\| [\d,]+ \([-+][\d,]+\) ){{4}}\|",
+            schema_page.page(report),
+        )
+    assert room[schemas.WHOLE.name] == pytest.approx(
+        report.found[SIZE].figures["bytes"][FIRST.name], rel=0.05
+    )
 
 
 def racy() -> Subject:

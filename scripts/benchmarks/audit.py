@@ -16,7 +16,8 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import extensions
 
-from pgproof import database, migrations, runner, scratch
+from benchmarks import durable
+from pgproof import database, migrations, runner
 
 AT_ONCE = 1000
 SQL = Path(__file__).parents[2] / "sql"
@@ -72,10 +73,16 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench audit", description=__doc__)
     parser.add_argument("--documents", type=int, default=100_000, metavar="N")
     parser.add_argument("--entries", type=int, default=100_000_000, metavar="N")
+    parser.add_argument(
+        "--home",
+        type=Path,
+        metavar="FOLDER",
+        help="for the server's data: 1.3 kB an entry (the folder for temporary files)",
+    )
     arguments = parser.parse_args(argv)
-    with scratch.databases() as made:
-        name = made.create()
-        told = made.parameters(name)
+    with durable.server(arguments.home, {"autovacuum": "off"}) as server:
+        server.create_database("bench")
+        told = server.parameters("bench")
         backend = runner.open_backend(database.Database(told, "the benchmark"), {}, {})
         runner.up(backend, migrations.read([SQL]), None, lambda _: None)
         backend.connection.close()
