@@ -47,10 +47,11 @@ _DOCUMENTS = """
         document_id, category, confidence, is_primary, source, model_name, model_version
     )
     SELECT id, 'invoice', 0.97, true, 'model', 'layout', '1.5'
-    FROM docmeta.documents WHERE id >= %(first)s;
+    FROM docmeta.documents WHERE tenant_id = 1 AND id >= %(first)s;
     INSERT INTO docmeta.document_tags (document_id, tag_id, source)
-    SELECT id, id %% 50 + 1, 'rule' FROM docmeta.documents WHERE id >= %(first)s;
-    UPDATE docmeta.documents SET status = 'ready' WHERE id >= %(first)s
+    SELECT id, id %% 50 + 1, 'rule' FROM docmeta.documents
+    WHERE tenant_id = 1 AND id >= %(first)s;
+    UPDATE docmeta.documents SET status = 'ready' WHERE tenant_id = 1 AND id >= %(first)s
 """
 
 # By the index of the log that one of a partition belongs to, so that partitions add up.
