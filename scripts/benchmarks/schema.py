@@ -198,7 +198,9 @@ class _Filled:
                 if after:
                     coming = ahead.submit(self._arrivals.batch, *after)
                 count = last - first + 1
-                for store in self._stores:
+                # Each is the first of a round as often as the others: it finds cold caches.
+                for number in range(len(self._stores)):
+                    store = self._stores[(number + last // step) % len(self._stores)]
                     costs[store.subject.name].append((count, *self._brought(store, batch, count)))
                 self._came = last
                 self._analyze()
