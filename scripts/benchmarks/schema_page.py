@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmarks import schemas
 from benchmarks.schema_tasks import Found
-from benchmarks.schemas import ALL, BARE, FIRST, Subject
+from benchmarks.schemas import ALL, BARE, FIRST, NAIVE, PAPERLESS, Subject
 
 SHARE = 0.5  # of the bare table's rate, by batches
 GROWTH = 1.5  # of a look-up or page, from the smallest size to the largest
@@ -22,13 +22,11 @@ _PREAMBLE = """\
 
 Repeat it with `{command}`: it prints this page.
 
-The same documents, from one seed, came to {count} schemas on one server, which took turns at every
-task: [docmeta](schema.md) as its first migration makes it, and with all of them (audit, search,
-partitions, row security); a [naive schema](../scripts/benchmarks/schemas/naive.sql), with uuid
-keys, hex digests unique in documents and an audit by row trigger; the
-[tables of Paperless-ngx](../scripts/benchmarks/schemas/paperless.sql), made again; and a
-[bare table](../scripts/benchmarks/schemas/bare.sql) with a primary key and nothing else, the limit
-of what the machine can do. Each is asked in its own way; the row says which.
+The same documents, from one seed, came to each of these, which took turns at every task:
+
+{subjects}
+
+Each is asked in its own way; the row says which. The server and the work:
 
 {facts}
 
@@ -46,6 +44,17 @@ The same batches came to the first migration, and to it
 the difference to the whole. All are kept: the foreign keys, the dearest, keep a document from
 losing its run or content, and `public_id` from being counted or guessed by who has seen another.
 """
+
+_SUBJECTS = {
+    BARE.word: "a [bare table](../scripts/benchmarks/schemas/bare.sql) with a primary key and "
+    "nothing else, the limit of what the machine can do",
+    FIRST.word: "[docmeta](schema.md) as its first migration makes it",
+    ALL.word: "docmeta with all migrations: audit, search, partitions, row security",
+    NAIVE.word: "a [naive schema](../scripts/benchmarks/schemas/naive.sql), with uuid keys, hex "
+    "digests unique in documents and an audit by row trigger",
+    PAPERLESS.word: "the [tables of Paperless-ngx](../scripts/benchmarks/schemas/paperless.sql), "
+    "made again",
+}
 
 
 @dataclass(frozen=True)
@@ -175,7 +184,7 @@ def page(report: Report) -> str:
     parts = [
         _PREAMBLE.format(
             command=report.command,
-            count=len(report.subjects),
+            subjects="\n".join(f"- {_SUBJECTS[s.word]}" for s in report.subjects),
             facts="\n".join(f"- {fact}" for fact in report.facts),
         ),
         "## To reach\n",
