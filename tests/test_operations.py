@@ -182,6 +182,7 @@ def test_a_content_is_claimed_once_and_again_when_it_is_abandoned(clients: Datab
     named = "SELECT orphaned_at FROM docmeta.hash_index WHERE sha256 = %s"
     assert importer.query(named, [digest]) == [(None,)]
     importer.close()
+    clients.query("DELETE FROM docmeta.documents")
 
 
 RIGHTS = """
