@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
         "--home",
         type=Path,
         metavar="FOLDER",
-        help="for the server's data, 1.2 kB an entry and 8 GB of WAL (the folder for temporary files)",
+        help="for the server's data: 1.2 kB an entry, 8 GB of WAL (the folder for temporary files)",
     )
     arguments = parser.parse_args(argv)
     # By way of every `finally`: a server would go on for ever.
