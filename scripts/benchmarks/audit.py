@@ -8,8 +8,6 @@ is linear, and the last column is that figure times --entries.
 """
 
 import argparse
-import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -83,8 +81,7 @@ def main(argv: Sequence[str]) -> int:
         help="for the server's data: 1.2 kB an entry, 8 GB of WAL (the folder for temporary files)",
     )
     arguments = parser.parse_args(argv)
-    # By way of every `finally`: a server would go on for ever.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    durable.end_on_sigterm()
     with durable.server(arguments.home, {"autovacuum": "off"}) as server:
         server.create_database("bench")
         told = server.parameters("bench")

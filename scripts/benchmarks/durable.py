@@ -6,6 +6,8 @@ with durable.server(None, {"autovacuum": "off"}) as server:
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +24,11 @@ def settings() -> dict[str, str]:
         "maintenance_work_mem": "256MB",
         "max_wal_size": "8GB",
     }
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end the program by way of every `finally`: a server would go on for ever."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 @contextmanager

@@ -12,7 +12,6 @@ that is what a step is compared with.
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -40,8 +39,7 @@ SHARE = 0.5  # of what the machine can take with every migration applied: they m
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns 0, or 1 where a client erred or a step is above its bound."""
     arguments = _parser().parse_args(argv)
-    # By way of every `finally`: a server and its clients would go on for ever.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    durable.end_on_sigterm()
     try:
         report = measured(
             Corpus(arguments.documents, arguments.seed),

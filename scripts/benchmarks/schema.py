@@ -10,7 +10,6 @@ target is missed or a check failed.
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -69,8 +68,7 @@ _ROOM = """
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns 0, or 1 where a target is missed."""
     arguments = _parser().parse_args(argv)
-    # By way of every `finally`: a server would go on for ever.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    durable.end_on_sigterm()
     try:
         with durable.server(arguments.home, SETTINGS) as server:
             report = measured(
@@ -110,27 +108,26 @@ def measured(
         arrivals = Arrivals(server.parameters("arrivals"), documents)
         stack.enter_context(closing(arrivals))
         meter = stack.enter_context(closing(Meter(server.parameters())))
+
+        def empty(of: Sequence[Subject], size: int) -> _Filled:
+            stores = [_store(server, subject, size, arrivals.runs) for subject in of]
+            for store in stores:
+                stack.callback(store.connection.close)
+            return _Filled(stores, arrivals, meter, documents, effort)
+
         found: dict[int, Found] = {}
         looked: dict[Store, tuple[Found, Sequence[Sample]]] = {}
         for size in sorted(set(sizes)):
-            stores = [_store(server, subject, size, arrivals.runs) for subject in subjects]
-            for store in stores:
-                stack.callback(store.connection.close)
-            filled = _Filled(stores, arrivals, meter, documents, effort)
+            filled = empty(subjects, size)
             found[size] = filled.measured(size)
             looked |= {store: (found[size], drawn) for store, drawn in filled.drawn(size).items()}
         _tell("look-ups and pages")
         schema_tasks.look(looked, effort)
         parts = None
         if without:
-            stores = [
-                _store(server, subject, without, arrivals.runs)
-                for subject in (schemas.WHOLE, *schemas.WITHOUT)
-            ]
-            for store in stores:
-                stack.callback(store.connection.close)
             _tell("0001 without each of its parts")
-            parts = _Filled(stores, arrivals, meter, documents, effort).loaded(without)
+            whole_and_less = empty((schemas.WHOLE, *schemas.WITHOUT), without)
+            parts = whole_and_less.load(without, MEASURED_WITHOUT)
         facts = _facts(server, documents)
     return Report(_command(sizes, seed, subjects, without), facts, found, subjects, parts)
 
@@ -156,8 +153,7 @@ class _Filled:
 
     def measured(self, size: int) -> Found:
         """Load so many documents, and measure everything but look-ups and pages."""
-        found = Found()
-        self._load(size, found, MEASURED)
+        found = self.load(size, MEASURED)
         effort, meter = self._effort, self._meter
         _tell(f"{size:,} documents: changes, importers, workers, purges")
         schema_tasks.change(self._stores, meter, found, effort, self.drawn(size))
@@ -172,12 +168,6 @@ class _Filled:
                 schema_tasks.take(store, found, effort)
         return found
 
-    def loaded(self, size: int) -> Found:
-        """Load so many documents, and measure only that, and the room."""
-        found = Found()
-        self._load(size, found, MEASURED_WITHOUT)
-        return found
-
     def drawn(self, size: int) -> dict[Store, Sequence[Sample]]:
         """Return some of the documents that are there, by store."""
         count = max(self._effort.tries, self._effort.changes * schema_tasks.CHANGED)
@@ -186,7 +176,9 @@ class _Filled:
             for store in self._stores
         }
 
-    def _load(self, size: int, found: Found, share: float) -> None:
+    def load(self, size: int, share: float) -> Found:
+        """Load so many documents; measure the last `share` of the batches, and the room of all."""
+        found = Found()
         costs: dict[str, list[tuple[int, Cost, float]]] = {s.subject.name: [] for s in self._stores}
         begun = self._came
         step = self._effort.batch
@@ -212,6 +204,7 @@ class _Filled:
             found.put_costs("batches", store, [(count, cost) for count, cost, _ in late])
             found.put("transport", store, sum(took for *_, took in late) / len(late))
             _settle(store, found, size)
+        return found
 
     def _brought(self, store: Store, batch: bytes, count: int) -> tuple[Cost, float]:
         """Return what it cost to bring a batch, and the microseconds a document took to arrive."""

@@ -37,7 +37,6 @@ machine; each is asked twice, and the second answer counts, for which the pages 
 is written one by one is written after a checkpoint: the WAL holds whole pages.
 """
 
-
 _WITHOUT = """\
 The same batches came to the first migration, and to it
 [without one part](../scripts/benchmarks/schemas/without.sql) each, in turn. In parentheses stands
