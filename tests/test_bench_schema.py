@@ -61,13 +61,16 @@ def test_every_schema_holds_the_same_documents(report: Report) -> None:
 def test_a_part_that_is_taken_away_is_told_with_what_it_saves(report: Report) -> None:
     assert report.without
     room = report.without.figures["bytes"]
+    page = schema_page.page(report)
     for subject in schemas.WITHOUT:
         if subject.word not in ("without_checks", "without_foreign_keys"):
             assert room[subject.name] < room[schemas.WHOLE.name], subject.word
         assert re.search(
-            rf"\| {re.escape(subject.name)} (\| [\d,]+ \([-+][\d,]+\) ){{4}}\|",
-            schema_page.page(report),
+            rf"\| {re.escape(subject.name)} (\| [\d,]+ \([-+][\d,]+\) ){{4}}\|", page
         )
+    *parts, every = (room[schemas.WHOLE.name] - room[subject.name] for subject in schemas.WITHOUT)
+    assert every == pytest.approx(sum(parts), rel=0.2)
+    assert room[BARE.name] < room[schemas.WITHOUT[-1].name]
     assert room[schemas.WHOLE.name] == pytest.approx(
         report.found[SIZE].figures["bytes"][FIRST.name], rel=0.05
     )

@@ -126,7 +126,7 @@ def measured(
         parts = None
         if without:
             _tell("0001 without each of its parts")
-            whole_and_less = empty((schemas.WHOLE, *schemas.WITHOUT), without)
+            whole_and_less = empty((schemas.WHOLE, *schemas.WITHOUT, schemas.LIMIT), without)
             parts = whole_and_less.load(without, MEASURED_WITHOUT)
         facts = _facts(server, documents)
     return Report(_command(sizes, seed, subjects, without), facts, found, subjects, parts)

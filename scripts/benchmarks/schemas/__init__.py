@@ -68,9 +68,19 @@ NAIVE = Subject("naive", "naive schema", read(FOLDER / "naive.sql"))
 PAPERLESS = Subject("paperless", "Paperless-ngx's tables", read(FOLDER / "paperless.sql"))
 
 SUBJECTS = (BARE, FIRST, ALL, NAIVE, PAPERLESS)
-# 0001 once more, and without each of its parts.
-WHOLE = replace(FIRST, word="whole", name="whole")
-WITHOUT = tuple(
-    replace(FIRST, word=f"without_{word}", name=part.how, without=part.sql)
-    for word, part in read(FOLDER / "without.sql").items()
+# Once more: 0001, without each of its parts, and without all of them; and the bare table.
+LIMIT = replace(BARE, word="limit")
+WHOLE = replace(FIRST, word="whole", name="nothing")
+_PARTS = read(FOLDER / "without.sql")
+WITHOUT = (
+    *(
+        replace(FIRST, word=f"without_{word}", name=part.how, without=part.sql)
+        for word, part in _PARTS.items()
+    ),
+    replace(
+        FIRST,
+        word="without_any",
+        name="all of these",
+        without="\n".join(part.sql for part in _PARTS.values()),
+    ),
 )
