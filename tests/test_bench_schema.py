@@ -65,9 +65,7 @@ def test_a_part_that_is_taken_away_is_told_with_what_it_saves(report: Report) ->
     for subject in schemas.WITHOUT:
         if subject.word not in ("without_checks", "without_foreign_keys"):
             assert room[subject.name] < room[schemas.WHOLE.name], subject.word
-        assert re.search(
-            rf"\| {re.escape(subject.name)} (\| [\d,]+ \([-+][\d,]+\) ){{4}}\|", page
-        )
+        assert re.search(rf"\| {re.escape(subject.name)} (\| [\d,]+ \([-+][\d,]+\) ){{4}}\|", page)
     *parts, every = (room[schemas.WHOLE.name] - room[subject.name] for subject in schemas.WITHOUT)
     assert every == pytest.approx(sum(parts), rel=0.2)
     assert room[BARE.name] < room[schemas.WITHOUT[-1].name]

@@ -7,6 +7,7 @@ there is one version only.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -345,6 +346,111 @@ def test_migrations_go_to_both_while_writers_write(sides: Sides, names: str) -> 
     replicated(old, new, "end")
     for db in (old, new):
         db.close()
+
+
+# Runs `replicate` until it is about to execute a statement with this word in it, or about to
+# migrate the new server; there it is killed.
+KILLED = """
+import os, signal, sys
+from pgproof import replicate, replication, runner
+
+word, *argv = sys.argv[1:]
+execute, migrate = replication._do, runner.up
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def dying(connection, statement, values=None):
+    word in statement.as_string(connection) and die()
+    execute(connection, statement, values)
+
+def migrating(side, *more):
+    word == "up" and side.connection.dsn == made[-1].connection.dsn and die()
+    return migrate(side, *more)
+
+made, opened = [], runner.open_backend
+runner.open_backend = lambda *told: made.append(opened(*told)) or made[-1]
+replication._do, runner.up = dying, migrating
+sys.exit(replicate.main(argv))
+"""
+
+
+def killed(word: str, told: list[str]) -> None:
+    """Run `replicate` and see it killed before its first statement with this word."""
+    script = [sys.executable, "-c", KILLED, word, *told]
+    done = subprocess.run(script, capture_output=True, text=True, cwd=ROOT / "scripts")
+    assert done.returncode == -signal.SIGKILL, (word, done.stderr)
+
+
+def test_a_migration_of_both_that_is_killed_goes_on(
+    sides: Sides, names: str, tmp_path: Path
+) -> None:
+    """At each step of those that make tables, which are strangers to the subscription."""
+    old, new = (sides.create(side, names) for side in ("old", "new"))
+    grow(old, upto=MIGRATIONS[0].stem)
+    replicated(old, new, "begin")
+    told = ["migrate", "--sql", str(tmp_path)]
+    steps = ("DISABLE", "up", "CREATE", "origin_advance", "slot_name = NONE", "DROP", "RENAME")
+    writers = Writers(old, 1)
+    try:
+        for path in MIGRATIONS:
+            for half in (path, path.with_suffix(".rollback.sql")):
+                (tmp_path / half.name).symlink_to(half)
+            number = int(path.stem[:4])
+            if number in (5, 11):
+                for word in (*steps, "ENABLE"):
+                    killed(word, words(old, new, *told))
+            elif number + 1 in (5, 11):
+                replicated(old, new, *told)
+        replicated(old, new, *told)
+    finally:
+        writers.stop()
+    assert writers.errors == []
+    replicated(old, new, "verify")
+    assert replication.catalog_difference(pair(old, new)) == []
+    replicated(old, new, "end")
+    assert old.query("SELECT slot_name FROM pg_replication_slots") == []
+    for db in (old, new):
+        db.close()
+
+
+@pytest.mark.parametrize("word", ["CREATE SUBSCRIPTION", "DROP SUBSCRIPTION"])
+def test_what_was_killed_is_taken_back(
+    old: Database, new: Database, word: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything follows, and when it was to follow no more."""
+    before = schema(old)
+    if word.startswith("CREATE"):
+        killed(word, words(old, new, "begin"))
+        replicated(old, new, "begin", code=1)
+        assert "`replicate end` takes back what was begun" in capfd.readouterr().err
+    else:
+        replicated(old, new, "begin")
+        killed(word, words(old, new, "end"))
+        replicated(old, new, "verify", code=1)
+        assert "held" in capfd.readouterr().err
+    replicated(old, new, "end")
+    assert schema(old) == before
+    assert old.query("SELECT slot_name FROM pg_replication_slots") == []
+
+
+@pytest.mark.parametrize("step", ["copy_history", "close_old", "copy_sequences", "open_new", "end"])
+def test_a_switch_that_is_killed_is_run_again(old: Database, new: Database, step: str) -> None:
+    replicated(old, new, "begin")
+    old.connect().cursor().execute("INSERT INTO docmeta.tags (name) VALUES ('last')")
+    child = KILLED.replace("sys.exit", f"replication.{step} = lambda *_: die()\nsys.exit")
+    told = [sys.executable, "-c", child, "no word", *words(old, new, "switch")]
+    done = subprocess.run(told, capture_output=True, text=True, cwd=ROOT / "scripts")
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    if step == "end":  # clients that found the new one
+        new.connect().cursor().execute("INSERT INTO docmeta.tags (name) VALUES ('first')")
+    replicated(old, new, "switch")
+    new.connect().cursor().execute("INSERT INTO docmeta.tags (name) VALUES ('next')")
+    names = [name for (name,) in new.query("SELECT name FROM docmeta.tags ORDER BY id")]
+    assert names[-3 if step == "end" else -2] == "last"
+    assert old.query("SELECT slot_name FROM pg_replication_slots") == []
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        old.connect().cursor().execute("CREATE TABLE t ()")
 
 
 def test_the_log_of_a_follower_refuses_to_be_emptied(old: Database, new: Database) -> None:

@@ -8,6 +8,7 @@ is linear, and the last column is that figure times --entries.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -103,6 +104,8 @@ def _measured(cursor: extensions.cursor, documents: int) -> list[Mapping[str, fl
     for first in range(1, documents + 1, AT_ONCE):
         last = min(first + AT_ONCE - 1, documents)
         cursor.execute(_DOCUMENTS, {"first": first, "last": last})
+        if last % (100 * AT_ONCE) == 0:
+            print(f"{last:,} of {documents:,} documents", file=sys.stderr, flush=True)
         if last == documents or first <= documents // 2 <= last:
             found.append(_figures(cursor))
     return [found[0], found[-1]]

@@ -37,6 +37,7 @@ COMMANDS = {
     "upgrade": "begin, verify and switch; if one fails, end.",
 }
 
+UNAPPLIED = ("pending", "interrupted", "out of order")  # states of a migration
 
 _INHERITED_COMMENTS = """
     SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname,
@@ -162,7 +163,8 @@ def _migrate(pair: Pair, folder: str | None) -> None:
     """The old server first, which then writes no row any more that the new schema refuses.
 
     The new one goes on until it has all, or stands before a row that it cannot hold yet: all that
-    was written under the old schema it has by then. So it is held, migrated, and goes on.
+    was written under the old schema it has by then. So it is held, migrated, and goes on. Cut off
+    anywhere, it goes on from there when it is run again.
     """
     from pgproof import migrations, project, runner
 
@@ -172,10 +174,17 @@ def _migrate(pair: Pair, folder: str | None) -> None:
         runner.open_backend(Database(replication.told(connection), side), found.settings, {})
         for side, connection in (("--old", pair.old), ("--new", pair.new))
     ]
-    states = [runner.status(side, files) for side in sides]
-    pending = [
-        old.id for old, new in zip(*states, strict=True) if "pending" in (old.state, new.state)
+    lacking = [
+        {state.id for state in runner.status(side, files) if state.state in UNAPPLIED}
+        for side in sides
     ]
+    replication.finish_renewal(pair)
+    if replication.is_held(pair):
+        # With another schema than the old server's it would not find its tables.
+        follow = replication.go_on if lacking[0] != lacking[1] else replication.renew
+        follow(pair)
+        _tell("a run was cut off while it held the new server, which follows again")
+    pending = [file.id for file in files if file.id in lacking[0] | lacking[1]]
     for id_ in pending:
         replication.wait_until_copied(pair)
         done = runner.up(sides[0], files, id_, lambda _: None)

@@ -84,6 +84,11 @@ _ADVANCE = """
         (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
+_LEFT = """
+    SELECT pubname FROM pg_publication WHERE pubname = %(name)s
+    UNION ALL SELECT slot_name FROM pg_replication_slots WHERE slot_name = %(name)s
+"""
+
 _OTHERS = """
     SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> ALL (%s)
         AND backend_type = 'client backend' AND backend_start < %s
@@ -220,15 +225,22 @@ def catalog_difference(pair: Pair) -> list[str]:
 
 
 def begin(pair: Pair) -> None:
-    """Make the publication, and the subscription that copies every row and then follows."""
-    with pair.old.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("CREATE PUBLICATION {} FOR {} WITH (publish_via_partition_root = true)").format(
-                sql.Identifier(pair.name), sql.SQL(_published(pair.old))
-            )
+    """Make the publication, and the subscription that copies every row and then follows.
+
+    Raises UserError where there is one of the name already, or what is left of one.
+    """
+    if _subscriptions(pair) or _all(pair.old, _LEFT, {"name": pair.name}):
+        raise UserError(
+            f"there is a publication, a slot or a subscription {pair.name} already\n"
+            "`replicate end` takes back what was begun; or give this pair another --name."
         )
-    with pair.new.cursor() as cursor:
-        cursor.execute(_subscription(pair, "copy_data = true"))
+    _do(
+        pair.old,
+        sql.SQL("CREATE PUBLICATION {} FOR {} WITH (publish_via_partition_root = true)").format(
+            sql.Identifier(pair.name), sql.SQL(_published(pair.old))
+        ),
+    )
+    _do(pair.new, _subscription(pair, pair.name, "copy_data = true"))
 
 
 def _published(connection: extensions.connection) -> str:
@@ -245,23 +257,35 @@ def _published(connection: extensions.connection) -> str:
     return ", ".join([*parts, *([f"TABLE {', '.join(single)}"] if single else [])])
 
 
-def _subscription(pair: Pair, how: str) -> sql.Composed:
-    name = sql.Identifier(pair.name)
-    return sql.SQL("CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH ({})").format(
-        name, sql.Literal(pair.reach), name, sql.SQL(how)
+def _subscription(pair: Pair, name: str, how: str) -> sql.Composed:
+    text = "CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH (slot_name = {}, {})"
+    return sql.SQL(text).format(
+        sql.Identifier(name),
+        sql.Literal(pair.reach),
+        sql.Identifier(pair.name),
+        sql.Literal(pair.name),
+        sql.SQL(how),
     )
 
 
 def hold(pair: Pair) -> None:
     """Let the new server follow no further for now; the old one keeps the log for it."""
-    name = sql.Identifier(pair.name)
     deadline = time.monotonic() + pair.patience
-    with pair.new.cursor() as cursor:
-        cursor.execute(sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(name))
-        while _all(pair.new, _WORKERS, [pair.name]):
-            if time.monotonic() > deadline:
-                raise UserError("the apply worker does not end\nEnd it, and run this again.")
-            time.sleep(APPLY_POLL)
+    _do(pair.new, _sql("ALTER SUBSCRIPTION {} DISABLE", pair.name))
+    while _all(pair.new, _WORKERS, [pair.name]):
+        if time.monotonic() > deadline:
+            raise UserError("the apply worker does not end\nEnd it, and run this again.")
+        time.sleep(APPLY_POLL)
+
+
+def is_held(pair: Pair) -> bool:
+    """Whether the subscription is one that follows no further, by `hold` or by somebody's hand."""
+    return _subscriptions(pair).get(pair.name) is False
+
+
+def go_on(pair: Pair) -> None:
+    """Follow on, with the tables that there were."""
+    _do(pair.new, _sql("ALTER SUBSCRIPTION {} ENABLE", pair.name))
 
 
 def renew(pair: Pair) -> None:
@@ -269,20 +293,50 @@ def renew(pair: Pair) -> None:
 
     REFRESH PUBLICATION will not do: it is refused while the subscription is held, and what comes
     between to a table that it does not know is passed over in silence. So the subscription is made
-    anew over the same slot: without a copy, and with the place in the log that it had.
+    anew over the same slot: without a copy, and with the place in the log that it had. The place
+    goes with the subscription, so that the new one has it before the old one is dropped: cut off
+    anywhere, this can be run again, after `finish_renewal`.
     """
-    name = sql.Identifier(pair.name)
-    with pair.new.cursor() as cursor:
-        cursor.execute(_PLACE, [pair.name])
-        ((place,),) = cursor.fetchall()
-        cursor.execute(sql.SQL("ALTER SUBSCRIPTION {} SET (slot_name = NONE)").format(name))
-        cursor.execute(sql.SQL("DROP SUBSCRIPTION {}").format(name))
-        cursor.execute(
-            _subscription(pair, "create_slot = false, copy_data = false, enabled = false")
-        )
-        if place is not None:
-            cursor.execute(_ADVANCE, [place, pair.name])
-        cursor.execute(sql.SQL("ALTER SUBSCRIPTION {} ENABLE").format(name))
+    after = _after(pair)
+    finish_renewal(pair)
+    ((place,),) = _all(pair.new, _PLACE, [pair.name])
+    _do(
+        pair.new,
+        _subscription(pair, after, "copy_data = false, create_slot = false, enabled = false"),
+    )
+    if place is not None:
+        _do(pair.new, sql.SQL(_ADVANCE), [place, after])
+    _drop_but_its_slot(pair, pair.name)
+    _do(pair.new, _sql("ALTER SUBSCRIPTION {} RENAME TO {}", after, pair.name))
+    go_on(pair)
+
+
+def finish_renewal(pair: Pair) -> None:
+    """After a `renew` that was cut off: leave one subscription, held, with its place in the log."""
+    after = _after(pair)
+    there = _subscriptions(pair)
+    if after in there and pair.name in there:
+        _drop_but_its_slot(pair, after)
+    elif after in there:
+        _do(pair.new, _sql("ALTER SUBSCRIPTION {} RENAME TO {}", after, pair.name))
+
+
+def _after(pair: Pair) -> str:
+    return f"{pair.name}_renewed"
+
+
+def _subscriptions(pair: Pair) -> dict[str, bool]:
+    """Return those of the pair by name, and whether each is enabled."""
+    query = """
+        SELECT subname, subenabled FROM pg_subscription WHERE subname = ANY (%s) AND subdbid =
+            (SELECT oid FROM pg_database WHERE datname = current_database())
+    """
+    return dict(_all(pair.new, query, [[pair.name, _after(pair)]]))
+
+
+def _drop_but_its_slot(pair: Pair, name: str) -> None:
+    _do(pair.new, _sql("ALTER SUBSCRIPTION {} SET (slot_name = NONE)", name))
+    _do(pair.new, _sql("DROP SUBSCRIPTION {}", name))
 
 
 def wait_until_level_or_stuck(pair: Pair) -> bool:
@@ -319,6 +373,8 @@ def standing(pair: Pair) -> Standing:
         HAVING count(*) > 0
     """
     found = _all(pair.new, query, {"name": pair.name})
+    if not found and _after(pair) in _subscriptions(pair):
+        raise _cut_off()
     if not found:
         raise UserError(f"the new database has no subscription {pair.name}\nBegin first.")
     behind = _all(
@@ -358,12 +414,21 @@ def wait_until_level(pair: Pair) -> None:
         time.sleep(APPLY_POLL)
 
 
+def _cut_off() -> UserError:
+    return UserError(
+        "the new server is held, and follows no further\n"
+        "Was `replicate migrate` cut off? Run it again: it goes on from there."
+    )
+
+
 def _look_out(pair: Pair, now: Standing, errors_at_first: int, deadline: float) -> None:
     if now.errors > errors_at_first:
         raise Stuck(
             "the new server cannot take over a row; its log says why (it tries again by itself)\n"
             "A change of the schema on one side alone? Mend that, and run this again."
         )
+    if is_held(pair):
+        raise _cut_off()
     if time.monotonic() > deadline:
         raise UserError(
             f"not there after {pair.patience:.0f} s: {now.copied} of {now.tables} tables copied, "
@@ -376,17 +441,23 @@ def _look_out(pair: Pair, now: Standing, errors_at_first: int, deadline: float) 
 
 
 def copy_sequences(pair: Pair) -> int:
-    """Set each sequence of the new server to where the old one's stands; return how many."""
+    """Set each sequence of the new server to where the old one's stands; return how many.
+
+    One that is further already stays: a switch that was cut off after it had opened the new
+    database may be run again while clients write there.
+    """
     query = """
-        SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences
+        SELECT format('%I.%I', schemaname, sequencename), sign(increment_by) FROM pg_sequences
         WHERE schemaname !~ '^pg_' ORDER BY 1
     """
-    names = [name for (name,) in _all(pair.old, query)]
-    with pair.new.cursor() as cursor:
-        for name in names:
-            place = _all(pair.old, f"SELECT last_value, is_called FROM {name}")[0]
-            cursor.execute("SELECT setval(%s, %s, %s)", [name, *place])
-    return len(names)
+    sequences = _all(pair.old, query)
+    for name, direction in sequences:
+        (old,), (new,) = (
+            _all(side, f"SELECT last_value, is_called FROM {name}") for side in (pair.old, pair.new)
+        )
+        if (old[0] * direction, old[1]) > (new[0] * direction, new[1]):
+            _all(pair.new, "SELECT setval(%s, %s, %s)", [name, *old])
+    return len(sequences)
 
 
 def copy_history(pair: Pair) -> None:
@@ -436,23 +507,32 @@ def _open(connection: extensions.connection) -> None:
 
 def end(pair: Pair) -> bool:
     """Drop the subscription with its slot, and the publication; False if there was none."""
-    name = sql.Identifier(pair.name)
-    with pair.new.cursor() as cursor:
-        if there := _all(pair.new, _PLACE, [pair.name]):
-            cursor.execute(sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(name))
-            cursor.execute(sql.SQL("DROP SUBSCRIPTION {}").format(name))
-    with pair.old.cursor() as cursor:
-        cursor.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(name))
-        # Of a subscription that was made anew, and not finished.
-        cursor.execute(
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
-            "WHERE slot_name = %s AND NOT active",
-            [pair.name],
-        )
+    there = _subscriptions(pair)
+    finish_renewal(pair)
+    if there:
+        _do(pair.new, _sql("ALTER SUBSCRIPTION {} DISABLE", pair.name))
+        _do(pair.new, _sql("DROP SUBSCRIPTION {}", pair.name))
+    _do(pair.old, _sql("DROP PUBLICATION IF EXISTS {}", pair.name))
+    # Of a subscription that was being made, or made anew, and not finished.
+    _all(
+        pair.old,
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+        "WHERE slot_name = %s AND NOT active",
+        [pair.name],
+    )
     return bool(there)
 
 
 # Shared ---------------------------------------------------------------------------------
+
+
+def _sql(text: str, *names: str) -> sql.Composed:
+    return sql.SQL(text).format(*map(sql.Identifier, names))
+
+
+def _do(connection: extensions.connection, statement: sql.Composable, values: Any = None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
 
 
 def _altered(connection: extensions.connection, what: str) -> sql.Composed:
