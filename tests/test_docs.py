@@ -324,6 +324,34 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     assert dead(page) == ["#b", "page.md#x", "none.md"]
 
 
+# The table of modules -----------------------------------------------------------------------------
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of the package that a module imports, also inside its functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "pgproof":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pgproof."):
+            found.add((node.module or "").split(".")[1])
+    return found
+
+
+def test_a_module_imports_only_what_stands_below_it() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", page.split("## Code")[1], re.M)
+    order = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    modules = {path.stem: path for path in PYTHON if not path.stem.startswith("__")}
+    assert sorted(order) == sorted(modules)
+    upwards = [
+        f"{name} imports {other}"
+        for place, name in enumerate(order)
+        for other in sorted(imported(modules[name]) & set(order[:place]))
+    ]
+    assert upwards == []
+
+
 # Nothing is untold ------------------------------------------------------------------------------
 
 
@@ -400,6 +428,8 @@ def wording(node: ast.expr) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(wording(part) for part in node.values)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr == "join" and isinstance(node.args[0], ast.List):
+            return wording(node.args[0].elts[0])  # of several lines the first
         return wording(node.func.value)  # as it is before it is stripped
     return "…"
 
@@ -416,6 +446,13 @@ def messages_of_the_code() -> set[str]:
         for node in nodes
         if isinstance(node, ast.Call) and ast.unparse(node.func) in errors and node.args
     }
+    for node in nodes:  # each is a line of one error
+        if isinstance(node, ast.FunctionDef) and node.name == "obstacles":
+            found |= {
+                wording(call.args[0])
+                for call in ast.walk(node)
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "found.append"
+            }
     for path in ROOT.glob("sql/*.sql"):
         text = re.sub(r"^ *--.*$", "", path.read_text(encoding="utf-8"), flags=re.M)
         for raised in re.findall(r"RAISE (?:EXCEPTION|WARNING)\s+((?:'(?:[^']|'')*'\s*)+)", text):

@@ -40,6 +40,8 @@ NOT_RUN = {
 }
 # A block's first line: what was done before, as the page says.
 BEFORE = {
+    'export PGOPTIONS="-c role=docmeta_retention -c docmeta.tenant_id=1"': "scripts/migrate up",
+    "pg_dumpall --roles-only --no-role-passwords >roles.sql": "scripts/migrate up",
     'PGOPTIONS="-c docmeta.on_rollback=discard" scripts/migrate down': "scripts/migrate up",
     "scripts/migrate plan                     # what `up` would do to the live database": (
         "scripts/migrate up"

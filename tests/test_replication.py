@@ -541,6 +541,29 @@ def test_what_would_not_be_replicated_is_refused(
             db.close()
 
 
+def test_what_a_database_lets_its_roles_do_is_asked_for_before_a_copy(
+    old: Database, new: Database, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The statements of docs/operations.md, which no pg_dump of a schema carries over."""
+
+    def let(db: Database) -> None:
+        db.query(f"""
+            REVOKE ALL ON DATABASE {db.dbname} FROM PUBLIC;
+            GRANT CONNECT ON DATABASE {db.dbname} TO docmeta_reader;
+            ALTER ROLE docmeta_reader IN DATABASE {db.dbname} SET docmeta.tenant_id = '1'
+        """)
+
+    let(old)
+    replicated(old, new, "begin", code=1)
+    told = capfd.readouterr().err
+    assert "-database setting docmeta.tenant_id of docmeta_reader: 1" in told
+    assert "-privilege database to docmeta_reader: CONNECT" in told
+    assert new.query("SELECT nspname FROM pg_namespace WHERE nspname = 'docmeta'") == []
+    let(new)
+    replicated(old, new, "begin")
+    replicated(old, new, "end")
+
+
 def test_a_server_that_does_not_publish_is_refused(
     sides: Sides, names: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -201,11 +201,20 @@ def obstacles(pair: Pair) -> list[str]:
             f"the new server lacks the roles {', '.join(missing)}: "
             "pg_dumpall --roles-only of the old into psql of the new"
         )
+    if lacking := catalog_difference(pair, "database |privilege database "):
+        found.append(
+            "ALTER DATABASE, ALTER ROLE ... IN DATABASE and GRANT ... ON DATABASE are not copied: "
+            "give the new database what the old one has"
+        )
+        found += lacking
     return found
 
 
-def catalog_difference(pair: Pair) -> list[str]:
-    """Return how the two schemas differ, as a unified diff; empty if they do not."""
+def catalog_difference(pair: Pair, begins: str = "") -> list[str]:
+    """Return how the two schemas differ, as a unified diff; empty if they do not.
+
+    `begins` is how the lines begin that count, by default all.
+    """
 
     def read(connection: extensions.connection) -> list[str]:
         return catalog.read(connection, owner=_one(connection, "SELECT current_user"))
@@ -217,7 +226,9 @@ def catalog_difference(pair: Pair) -> list[str]:
         rf"(publication|subscription) {re.escape(pair.name)}\b"
         "|database setting default_transaction_read_only:"
     )
-    old, new = ([line for line in text if not mine.match(line)] for text in texts)
+    old, new = (
+        [line for line in text if re.match(begins, line) and not mine.match(line)] for text in texts
+    )
     return catalog.difference(old, new, "the old server", "the new server")
 
 
