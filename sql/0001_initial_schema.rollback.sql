@@ -1,6 +1,7 @@
 -- Takes the nine tables away, the last one made first. What they hold is parked in
 -- docmeta_parked, where the next apply finds it; with no rows there is nothing to park.
--- To drop the rows for good, set PGOPTIONS="-c docmeta.on_rollback=discard".
+-- To drop the rows for good, and what later rollbacks have parked about them, set
+-- PGOPTIONS="-c docmeta.on_rollback=discard".
 --
 -- A rollback drops what the migration made; that is no oversight.
 -- squawk-ignore-file ban-drop-table, ban-drop-schema
@@ -33,13 +34,35 @@ DECLARE
     ];
     table_name text;
     has_rows boolean;
-    something_parked boolean := false;
 BEGIN
-    IF on_rollback = 'discard' THEN
-        RETURN;
-    ELSIF on_rollback NOT IN ('', 'park') THEN
+    IF on_rollback NOT IN ('', 'park', 'discard') THEN
         RAISE EXCEPTION 'docmeta.on_rollback must be park or discard, not "%"',
             on_rollback;
+    END IF;
+
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_namespace
+        JOIN pg_catalog.pg_roles ON pg_roles.oid = nspowner
+        WHERE nspname = 'docmeta_parked' AND NOT (rolsuper OR rolname = current_user)
+    ) THEN
+        RAISE EXCEPTION 'schema docmeta_parked belongs to another role, who could drop '
+            'what is parked there'
+            USING HINT = format('If it is to take the rows: '
+                'ALTER SCHEMA docmeta_parked OWNER TO %I', current_user);
+    END IF;
+
+    IF on_rollback = 'discard' THEN
+        -- It would come back to other rows, for their ids begin anew.
+        FOR table_name IN
+            SELECT relname FROM pg_catalog.pg_class
+            WHERE relnamespace = to_regnamespace('docmeta_parked') AND relkind = 'r'
+        LOOP
+            EXECUTE format('DROP TABLE docmeta_parked.%I', table_name);
+        END LOOP;
+        IF to_regnamespace('docmeta_parked') IS NOT NULL THEN
+            DROP SCHEMA docmeta_parked;
+        END IF;
+        RETURN;
     END IF;
 
     FOREACH table_name IN ARRAY table_names LOOP
@@ -55,11 +78,11 @@ BEGIN
         EXECUTE format(
             'CREATE TABLE docmeta_parked.%1$I AS TABLE docmeta.%1$I', table_name
         );
-        something_parked := true;
     END LOOP;
 
-    -- An id that was once given out must not be given out again.
-    IF something_parked THEN
+    -- An id that was once given out must not be given out again, where something parked
+    -- (by this, or by the rollback of a later migration) knows it.
+    IF to_regnamespace('docmeta_parked') IS NOT NULL THEN
         CREATE TABLE docmeta_parked.sequences (
             of_table   text    NOT NULL,
             last_value bigint  NOT NULL,

@@ -2,9 +2,9 @@
 -- met, the documents made of them, what was said of these, who changed what, and what
 -- failed.
 --
--- Why: an importer first claims the content in hash_index (INSERT ... ON CONFLICT DO
---     NOTHING), then writes the document. A check followed by an insert races; a unique
---     digest in documents would forbid keeping two documents of one content.
+-- Why: an importer first claims the content in hash_index (INSERT ... ON CONFLICT),
+--     then writes the document. A check followed by an insert races; a unique digest in
+--     documents would forbid keeping two documents of one content.
 --     tenant_id leads every key, so that rows can be fenced or spread by tenant without
 --     a rewrite; who has one tenant never writes it. What acts (triggers, functions,
 --     roles) comes in migrations of its own.

@@ -2,9 +2,8 @@
 -- audit_log, the logs refuse to be changed, and the trash can be emptied for good.
 --
 -- Why: one INSERT ... SELECT a statement, from transition tables: the obvious trigger
---     FOR EACH ROW pays a call and an INSERT for each (61 us of CPU for a document in
---     bulk, 32 so, 19 unrecorded), and a hash chain from row to row would put all
---     writers in one queue. What an update kept is not written again.
+--     FOR EACH ROW pays a call and an INSERT for each, and a hash chain from row to row
+--     would put all writers in one queue. What an update kept is not written again.
 -- Locks: docmeta.import_batches, docmeta.documents, docmeta.document_classifications,
 --     docmeta.tags, docmeta.document_tags, docmeta.duplicate_log and docmeta.audit_log
 --     SHARE ROW EXCLUSIVE: a trigger is a row of the catalog, so writers wait for
@@ -37,6 +36,16 @@ BEGIN
         END IF;
     END IF;
 
+    -- How long it has been in the trash is not the client's to say: a purge goes by it.
+    IF NEW.deleted_at IS NOT NULL AND NEW.deleted_at IS DISTINCT FROM OLD.deleted_at
+    THEN
+        IF NOT pg_has_role((SELECT relowner FROM pg_class WHERE oid = TG_RELID),
+            'USAGE')
+        THEN
+            NEW.deleted_at := now();
+        END IF;
+    END IF;
+
     NEW.updated_at := now();
     NEW.updated_by :=
         coalesce(nullif(current_setting('docmeta.actor', true), ''), session_user);
@@ -46,8 +55,9 @@ END
 $touch$;
 REVOKE ALL ON FUNCTION docmeta.touch_document() FROM PUBLIC;
 COMMENT ON FUNCTION docmeta.touch_document() IS
-    'Sets updated_at, updated_by and row_version of a changed row, whatever the client '
-    'wrote there. The owner leaves them alone with docmeta.backfill = ''on''.';
+    'Sets updated_at, updated_by and row_version of a changed row, and deleted_at of '
+    'one that goes to the trash, whatever the client wrote there. The owner may set '
+    'deleted_at, and leaves the others alone with docmeta.backfill = ''on''.';
 
 CREATE FUNCTION docmeta.touch_tag()
     RETURNS trigger
@@ -220,13 +230,14 @@ CREATE FUNCTION docmeta.purge_documents(older_than interval, at_most integer)
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '200ms'
 AS $purge$
 DECLARE
     purged   bigint;
     tenants  bigint[];
     contents bytea[];
 BEGIN
-    IF older_than IS NULL OR older_than < interval '0' THEN
+    IF older_than IS NULL OR now() - older_than > now() THEN
         RAISE EXCEPTION 'older_than must be an interval of 0 or more, not %',
             coalesce(older_than::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';
@@ -240,13 +251,19 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
 
+    -- With its content: an importer locks that first and then the document, and who has
+    -- pointed another document at it and not yet committed holds it, too.
     WITH due AS (
-        SELECT tenant_id, id FROM docmeta.documents
-        WHERE deleted_at IS NOT NULL
-            AND deleted_at <= now() - older_than
-            AND NOT legal_hold
-            AND (retain_until IS NULL OR retain_until <= now())
-        ORDER BY deleted_at, id
+        SELECT document.tenant_id, document.id
+        FROM docmeta.documents AS document
+        JOIN docmeta.hash_index AS content
+            ON content.tenant_id = document.tenant_id
+                AND content.sha256 = document.content_sha256
+        WHERE document.deleted_at IS NOT NULL
+            AND document.deleted_at <= now() - older_than
+            AND NOT document.legal_hold
+            AND (document.retain_until IS NULL OR document.retain_until <= now())
+        ORDER BY document.deleted_at, document.id
         LIMIT at_most
         FOR UPDATE SKIP LOCKED
     ), gone AS (
@@ -258,13 +275,7 @@ BEGIN
     INTO purged, tenants, contents
     FROM gone;
 
-    -- An importer who has just pointed a document at one of these contents holds its
-    -- row: wait for him, and only then look whether it has a document left.
-    PERFORM FROM docmeta.hash_index
-    WHERE (tenant_id, sha256) IN (SELECT * FROM unnest(tenants, contents))
-    ORDER BY tenant_id, sha256
-    FOR UPDATE;
-
+    -- A new snapshot, in which nobody can point a document at one of these any more.
     UPDATE docmeta.hash_index AS content
     SET orphaned_at = now()
     WHERE (tenant_id, sha256) IN (SELECT * FROM unnest(tenants, contents))
@@ -282,8 +293,8 @@ REVOKE ALL ON FUNCTION docmeta.purge_documents(interval, integer) FROM PUBLIC;
 COMMENT ON FUNCTION docmeta.purge_documents(interval, integer) IS
     'Removes documents that have been in the trash for older_than, the longest deleted '
     'first, at_most so many, and returns how many; those on legal hold, to be retained '
-    'still, or locked by another session stay. Contents left without a document get '
-    'orphaned_at. Call it, and commit, until it returns 0.';
+    'still, or locked by another session, or whose content is, stay. Contents left '
+    'without a document get orphaned_at. Call it, and commit, until it returns 0.';
 
 
 -- The triggers, in the order in which writers reach the tables ------------------------
@@ -462,3 +473,20 @@ CREATE TRIGGER audit_log_append_only
 ALTER TABLE docmeta.audit_log ENABLE ALWAYS TRIGGER audit_log_append_only;
 COMMENT ON TRIGGER audit_log_append_only ON docmeta.audit_log IS
     'A log is only added to.';
+
+
+-- A content that was abandoned, and got a document while this was not there to see it.
+-- One that somebody has locked is being claimed or purged, which says so itself.
+UPDATE docmeta.hash_index AS content
+SET orphaned_at = NULL
+FROM (
+    SELECT tenant_id, sha256 FROM docmeta.hash_index AS orphan
+    WHERE orphaned_at IS NOT NULL
+        AND EXISTS (
+            SELECT FROM docmeta.documents
+            WHERE documents.tenant_id = orphan.tenant_id
+                AND documents.content_sha256 = orphan.sha256
+        )
+    FOR NO KEY UPDATE SKIP LOCKED
+) AS adopted
+WHERE content.tenant_id = adopted.tenant_id AND content.sha256 = adopted.sha256;

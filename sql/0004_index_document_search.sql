@@ -6,7 +6,7 @@
 --     default_text_search_config may change and the index would then be wrong;
 --     'simple', because names come in every language. The parser takes invoice_2026.pdf
 --     for one word, the name of a file: what joins words in names is made a blank
---     before.
+--     before, here and in what is searched for.
 --     Built CONCURRENTLY, and so outside a transaction: cut off, it leaves an INVALID
 --     index, which `migrate up` drops and builds anew. With stock yoyo DROP INDEX
 --     CONCURRENTLY it by hand; IF NOT EXISTS would record success over it.
@@ -16,8 +16,8 @@
 --     off) each document writes to as many pages as it has words, three times the log.
 -- Locks: docmeta.documents SHARE UPDATE EXCLUSIVE; long, but readers and writers go on.
 --     It waits twice for transactions that are older than itself to end. At its end the
---     build logs the whole index at once, 45 MB for a million documents: who commits
---     then waits until the disk has that, too.
+--     build logs the whole index at once: who commits then waits until the disk has
+--     that, too.
 -- Rollback: lossless; an index holds no row of its own.
 --
 -- depends: 0003_grant_roles
@@ -29,7 +29,7 @@
 CREATE INDEX CONCURRENTLY documents_search_idx
     ON docmeta.documents USING gin (
         to_tsvector(
-            'simple', translate(filename, '._-', '   ') || ' ' || coalesce(title, '')
+            'simple', translate(filename || ' ' || coalesce(title, ''), '._-', '   ')
         )
     )
     WITH (gin_pending_list_limit = 64);
@@ -39,5 +39,6 @@ COMMENT ON INDEX docmeta.documents_search_idx IS
     'SELECT id FROM docmeta.documents '
     'WHERE tenant_id = $1 AND deleted_at IS NULL '
     'AND to_tsvector(''simple'', '
-    'translate(filename, ''._-'', ''   '') || '' '' || coalesce(title, '''')) '
-    '@@ websearch_to_tsquery(''simple'', $2)';
+    'translate(filename || '' '' || coalesce(title, ''''), ''._-'', ''   '')) '
+    '@@ websearch_to_tsquery(''simple'', '
+    'regexp_replace($2, ''(?<=[^[:space:]])[._-]'', '' '', ''g''))';

@@ -28,6 +28,17 @@ BEGIN
         RETURN;
     END IF;
 
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_namespace
+        JOIN pg_catalog.pg_roles ON pg_roles.oid = nspowner
+        WHERE nspname = 'docmeta_parked' AND NOT (rolsuper OR rolname = current_user)
+    ) THEN
+        RAISE EXCEPTION 'schema docmeta_parked belongs to another role, who could drop '
+            'what is parked there'
+            USING HINT = format('If it is to take the rows: '
+                'ALTER SCHEMA docmeta_parked OWNER TO %I', current_user);
+    END IF;
+
     IF to_regnamespace('docmeta_parked') IS NULL THEN
         CREATE SCHEMA docmeta_parked;
         COMMENT ON SCHEMA docmeta_parked IS

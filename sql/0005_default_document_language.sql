@@ -12,9 +12,11 @@
 --     nulls alone, costs other writes one comparison, and lets clients that send NULL
 --     go on until 0008.
 -- Locks: docmeta.documents ACCESS EXCLUSIVE, for changes of the catalog alone: a
---     default for rows to come, a check that reads no row, a trigger.
+--     default for rows to come, a check that reads no row, a trigger. Applied again
+--     after a rollback, also for as long as it takes to make und again what the trigger
+--     had filled before.
 -- Rollback: lossless; documents that the trigger filled are null again unless their
---     language was set since, and language_backfill is parked in docmeta_parked.
+--     language is another by then, and language_backfill is parked in docmeta_parked.
 --
 -- depends: 0004_index_document_search
 

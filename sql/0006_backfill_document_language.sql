@@ -4,8 +4,8 @@
 --     end, holds VACUUM back as long, and after a failure does all again. This walks
 --     the primary key, tenant by tenant, commits each batch, and rests as long as the
 --     batch took. A writer who meets a row of a batch waits for its end, so a batch
---     fills 100 documents (5,000 stalled writers for 0.9 s), and looks at 5,000 keys at
---     most. Cut off anywhere, it is run again, and passes over what is filled.
+--     fills no more than 100 documents, and looks at 5,000 keys at most. Cut off
+--     anywhere, it is run again, and passes over what is filled.
 --     A document that somebody else has locked is passed over, not waited for; further
 --     passes, from the first of these to the last, go on until none is left. FOR NO KEY
 --     UPDATE, for it is no hindrance that a new tag or error points to the document.
@@ -14,7 +14,7 @@
 -- Locks: none but those of a writer. Each document filled leaves a dead version behind;
 --     after the run, VACUUM docmeta.documents makes their room free for use.
 -- Rollback: lossless; what this filled is null again, in batches too, unless its
---     language was set since.
+--     language is another by then.
 --
 -- depends: 0005_default_document_language
 -- transactional: false

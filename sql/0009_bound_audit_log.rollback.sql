@@ -5,4 +5,4 @@
 SET LOCAL lock_timeout = '200ms';
 
 ALTER TABLE docmeta.audit_log
-    DROP CONSTRAINT audit_log_occurred_before_infinity_check;
+    DROP CONSTRAINT audit_log_occurred_at_finite_check;

@@ -1,5 +1,5 @@
 -- audit_log takes only entries of a moment: infinity, which lies in no month and which
--- no retention would ever reach, is refused from now on.
+-- no retention would ever reach, is refused from now on, and so is -infinity.
 --
 -- Why: a table is attached to a partitioned one without being read only if a valid
 --     check shows that its rows lie within the bounds: 0009 adds it, 0010 validates it,
@@ -17,8 +17,8 @@
 SET LOCAL lock_timeout = '200ms';
 
 ALTER TABLE docmeta.audit_log
-    ADD CONSTRAINT audit_log_occurred_before_infinity_check
-    CHECK (occurred_at < 'infinity') NOT VALID;
+    ADD CONSTRAINT audit_log_occurred_at_finite_check
+    CHECK (occurred_at > '-infinity' AND occurred_at < 'infinity') NOT VALID;
 
-COMMENT ON CONSTRAINT audit_log_occurred_before_infinity_check ON docmeta.audit_log IS
+COMMENT ON CONSTRAINT audit_log_occurred_at_finite_check ON docmeta.audit_log IS
     'An entry is of a moment. Lets the table be attached as a partition unread.';

@@ -6,11 +6,11 @@
 SET LOCAL lock_timeout = '200ms';
 
 ALTER TABLE docmeta.audit_log
-    DROP CONSTRAINT audit_log_occurred_before_infinity_check;
+    DROP CONSTRAINT audit_log_occurred_at_finite_check;
 
 ALTER TABLE docmeta.audit_log
-    ADD CONSTRAINT audit_log_occurred_before_infinity_check
-    CHECK (occurred_at < 'infinity') NOT VALID;
+    ADD CONSTRAINT audit_log_occurred_at_finite_check
+    CHECK (occurred_at > '-infinity' AND occurred_at < 'infinity') NOT VALID;
 
-COMMENT ON CONSTRAINT audit_log_occurred_before_infinity_check ON docmeta.audit_log IS
+COMMENT ON CONSTRAINT audit_log_occurred_at_finite_check ON docmeta.audit_log IS
     'An entry is of a moment. Lets the table be attached as a partition unread.';

@@ -12,4 +12,4 @@
 SET LOCAL lock_timeout = '200ms';
 
 ALTER TABLE docmeta.audit_log
-    VALIDATE CONSTRAINT audit_log_occurred_before_infinity_check;
+    VALIDATE CONSTRAINT audit_log_occurred_at_finite_check;

@@ -12,6 +12,24 @@ SET LOCAL row_security = off;
 
 LOCK TABLE docmeta.audit_log IN ACCESS EXCLUSIVE MODE;
 
+-- A publication would lose the table as it is dropped, and nobody would notice.
+DO $followers$
+DECLARE
+    followers text := (
+        SELECT string_agg(pg_catalog.pg_describe_object(classid, objid, 0), ', ')
+        FROM pg_catalog.pg_depend
+        WHERE refclassid = 'pg_catalog.pg_class'::regclass
+            AND refobjid = 'docmeta.audit_log'::regclass
+            AND classid = 'pg_catalog.pg_publication_rel'::regclass
+    );
+BEGIN
+    IF followers IS NOT NULL THEN
+        RAISE EXCEPTION 'docmeta.audit_log cannot become one table: %', followers
+            USING HINT = 'Drop these, roll back, and make them again.';
+    END IF;
+END
+$followers$;
+
 DROP FUNCTION docmeta.drop_audit_log_months(interval);
 DROP FUNCTION docmeta.make_audit_log_months(integer);
 DROP FUNCTION docmeta.guard_audit_log_partition(text, text);

@@ -27,8 +27,8 @@ SET LOCAL ROLE docmeta_owner;
 
 LOCK TABLE docmeta.audit_log IN ACCESS EXCLUSIVE MODE;
 
--- A view or a publication of the table would go on with the first partition alone, and
--- nobody would notice.
+-- A view, a function or a publication of the table would go on with the first partition
+-- alone, and nobody would notice.
 DO $followers$
 DECLARE
     followers text := (
@@ -38,6 +38,7 @@ DECLARE
             AND refobjid = 'docmeta.audit_log'::regclass
             AND classid IN (
                 'pg_catalog.pg_rewrite'::regclass,
+                'pg_catalog.pg_proc'::regclass,
                 'pg_catalog.pg_publication_rel'::regclass
             )
     );
@@ -124,7 +125,8 @@ BEGIN
     LOOP
         EXECUTE format('GRANT %s ON docmeta.audit_log TO %s%s',
             held.privilege, held.grantee, held.may_grant);
-        EXECUTE format('REVOKE %s ON docmeta.audit_log_first FROM %s',
+        -- With what the grantee has granted on, which is among these as well.
+        EXECUTE format('REVOKE %s ON docmeta.audit_log_first FROM %s CASCADE',
             held.privilege, held.grantee);
     END LOOP;
 
@@ -207,8 +209,8 @@ CREATE FUNCTION docmeta.audit_log_partitions()
     SET datestyle = 'ISO'
 AS $partitions$
     SELECT relname::text,
-        coalesce(substring(bound FROM 'FROM \(''([^'']+)')::timestamptz, '-infinity'),
-        substring(bound FROM 'TO \(''([^'']+)')::timestamptz
+        coalesce(substring(bound FROM 'FROM [(]''([^'']+)')::timestamptz, '-infinity'),
+        substring(bound FROM 'TO [(]''([^'']+)')::timestamptz
     FROM pg_inherits
     JOIN pg_class ON pg_class.oid = inhrelid
     CROSS JOIN LATERAL pg_get_expr(relpartbound, pg_class.oid) AS bound
@@ -272,7 +274,7 @@ BEGIN
     -- 0011: in one the table would be read under the lock that its check took.
     IF open_table IS NOT NULL THEN
         SELECT convalidated,
-            substring(pg_get_constraintdef(oid) FROM 'occurred_at < ''([^'']+)')
+            substring(pg_get_constraintdef(oid) FROM '< ''([^'']+)')
         INTO is_validated, closed_at
         FROM pg_constraint
         WHERE conrelid = format('docmeta.%I', open_table)::regclass
@@ -400,7 +402,9 @@ AS $retain$
 DECLARE
     past text;
 BEGIN
-    IF keep IS NULL OR keep < interval '1 month' THEN
+    -- As moments: as intervals, a year is 360 days.
+    IF keep IS NULL OR clock_timestamp() - keep > clock_timestamp() - interval '1 month'
+    THEN
         RAISE EXCEPTION 'keep must be an interval of 1 month or more, not %',
             coalesce(keep::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';

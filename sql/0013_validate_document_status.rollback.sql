@@ -16,6 +16,17 @@ BEGIN
             on_rollback;
     END IF;
 
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_namespace
+        JOIN pg_catalog.pg_roles ON pg_roles.oid = nspowner
+        WHERE nspname = 'docmeta_parked' AND NOT (rolsuper OR rolname = current_user)
+    ) THEN
+        RAISE EXCEPTION 'schema docmeta_parked belongs to another role, who could drop '
+            'what is parked there'
+            USING HINT = format('If it is to take the rows: '
+                'ALTER SCHEMA docmeta_parked OWNER TO %I', current_user);
+    END IF;
+
     IF to_regnamespace('docmeta_parked') IS NULL THEN
         CREATE SCHEMA docmeta_parked;
         COMMENT ON SCHEMA docmeta_parked IS
@@ -23,20 +34,13 @@ BEGIN
     END IF;
     IF to_regclass('docmeta_parked.document_status') IS NULL THEN
         CREATE TABLE docmeta_parked.document_status (
-            tenant_id    bigint  NOT NULL,
-            document_id  bigint  NOT NULL,
+            tenant_id    bigint   NOT NULL,
+            document_id  bigint   NOT NULL,
+            is_moved     boolean  NOT NULL DEFAULT false,
 
             CONSTRAINT document_status_pkey
                 PRIMARY KEY (tenant_id, document_id)
         );
-    -- To write into a stranger's table can run a stranger's code.
-    ELSIF NOT EXISTS (
-        SELECT FROM pg_catalog.pg_class
-        JOIN pg_catalog.pg_roles ON pg_roles.oid = relowner
-        WHERE pg_class.oid = 'docmeta_parked.document_status'::regclass
-            AND (rolsuper OR rolname = current_user)
-    ) THEN
-        RAISE EXCEPTION 'docmeta_parked.document_status is not the migrating role''s';
     END IF;
 END
 $place$;
@@ -75,6 +79,11 @@ BEGIN
                 FROM batch
                 WHERE d.tenant_id = batch.tenant_id AND d.id = batch.id
                 RETURNING d.tenant_id, d.id
+            ), remembered AS (
+                UPDATE docmeta_parked.document_status p
+                SET is_moved = true
+                FROM moved
+                WHERE p.tenant_id = moved.tenant_id AND p.document_id = moved.id
             )
             SELECT count(*), max(ARRAY[tenant_id, id]) INTO batch_moved, batch_after
             FROM moved;
@@ -116,12 +125,7 @@ BEGIN
     END LOOP;
 
     -- What left needs_review by itself before it was moved is not to get it back.
-    DELETE FROM docmeta_parked.document_status p
-    WHERE NOT EXISTS (
-        SELECT FROM docmeta.documents d
-        WHERE d.tenant_id = p.tenant_id AND d.id = p.document_id
-            AND d.status = 'processing'
-    );
+    DELETE FROM docmeta_parked.document_status WHERE NOT is_moved;
 END
 $move$;
 

@@ -9,8 +9,8 @@
 --     SHARE UPDATE EXCLUSIVE, as long as it takes to read the table once, in which
 --     VACUUM and other changes of the schema wait, and nobody else.
 -- Rollback: lossless; documents in needs_review become processing, docmeta_parked
---     remembers which, and the next apply gives them their status back unless it was
---     set since.
+--     remembers which, and the next apply gives back the status of those that are
+--     processing then.
 --
 -- depends: 0012_add_document_status
 -- transactional: false
@@ -54,7 +54,7 @@ DECLARE
         WHERE nspname = 'docmeta_parked'
     );
     batch_began timestamptz;
-    batch_done  bigint;
+    batch_done  bigint := 0;
 BEGIN
     IF to_regclass('docmeta_parked.document_status') IS NULL THEN
         RETURN;
@@ -71,15 +71,19 @@ BEGIN
                 'ALTER SCHEMA docmeta_parked OWNER TO %I', current_user);
     END IF;
 
-    DELETE FROM docmeta_parked.document_status p
-    WHERE NOT EXISTS (
-        SELECT FROM docmeta.documents d
-        WHERE d.tenant_id = p.tenant_id AND d.id = p.document_id
-            AND d.status = 'processing'
-    );
-    COMMIT;
-
     WHILE EXISTS (SELECT FROM docmeta_parked.document_status) LOOP
+        -- What is not there any more, or is something else: at first, and when what is
+        -- left is locked by others, who may be purging it.
+        IF batch_done = 0 THEN
+            DELETE FROM docmeta_parked.document_status p
+            WHERE NOT EXISTS (
+                SELECT FROM docmeta.documents d
+                WHERE d.tenant_id = p.tenant_id AND d.id = p.document_id
+                    AND d.status = 'processing'
+            );
+            COMMIT;
+        END IF;
+
         batch_began := clock_timestamp();
         PERFORM set_config('lock_timeout', '200ms', true),
             set_config('docmeta.backfill', 'on', true),

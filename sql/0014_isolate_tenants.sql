@@ -232,8 +232,9 @@ AS $search$
         WHERE tenant_id = docmeta.current_tenant()
             AND deleted_at IS NULL
             AND to_tsvector('simple',
-                translate(filename, '._-', '   ') || ' ' || coalesce(title, ''))
-                @@ websearch_to_tsquery('simple', words)
+                translate(filename || ' ' || coalesce(title, ''), '._-', '   '))
+                @@ websearch_to_tsquery('simple',
+                    regexp_replace(words, '(?<=[^[:space:]])[._-]', ' ', 'g'))
     )
     SELECT id FROM matching
     ORDER BY id DESC
@@ -242,7 +243,8 @@ $search$;
 REVOKE ALL ON FUNCTION docmeta.search_documents(text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION docmeta.search_documents(text, integer) IS
     'Ids of the tenant''s live documents with these words in filename or title, '
-    'written as for a web search, the newest first, and no more than at_most.';
+    'written as for a web search (a whole filename will do), the newest first, and no '
+    'more than at_most.';
 
 GRANT EXECUTE
     ON FUNCTION docmeta.find_tag(text), docmeta.search_documents(text, integer)
@@ -257,13 +259,14 @@ CREATE OR REPLACE FUNCTION docmeta.purge_documents(older_than interval, at_most 
     LANGUAGE plpgsql
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '200ms'
 AS $purge$
 DECLARE
     tenant   CONSTANT bigint := docmeta.current_tenant();
     purged   bigint;
     contents bytea[];
 BEGIN
-    IF older_than IS NULL OR older_than < interval '0' THEN
+    IF older_than IS NULL OR now() - older_than > now() THEN
         RAISE EXCEPTION 'older_than must be an interval of 0 or more, not %',
             coalesce(older_than::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';
@@ -277,14 +280,20 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
 
+    -- With its content: an importer locks that first and then the document, and who has
+    -- pointed another document at it and not yet committed holds it, too.
     WITH due AS (
-        SELECT tenant_id, id FROM docmeta.documents
-        WHERE tenant_id = tenant
-            AND deleted_at IS NOT NULL
-            AND deleted_at <= now() - older_than
-            AND NOT legal_hold
-            AND (retain_until IS NULL OR retain_until <= now())
-        ORDER BY deleted_at, id
+        SELECT document.tenant_id, document.id
+        FROM docmeta.documents AS document
+        JOIN docmeta.hash_index AS content
+            ON content.tenant_id = document.tenant_id
+                AND content.sha256 = document.content_sha256
+        WHERE document.tenant_id = tenant
+            AND document.deleted_at IS NOT NULL
+            AND document.deleted_at <= now() - older_than
+            AND NOT document.legal_hold
+            AND (document.retain_until IS NULL OR document.retain_until <= now())
+        ORDER BY document.deleted_at, document.id
         LIMIT at_most
         FOR UPDATE SKIP LOCKED
     ), gone AS (
@@ -296,13 +305,7 @@ BEGIN
     INTO purged, contents
     FROM gone;
 
-    -- An importer who has just pointed a document at one of these contents holds its
-    -- row: wait for him, and only then look whether it has a document left.
-    PERFORM FROM docmeta.hash_index
-    WHERE tenant_id = tenant AND sha256 = ANY (contents)
-    ORDER BY sha256
-    FOR UPDATE;
-
+    -- A new snapshot, in which nobody can point a document at one of these any more.
     UPDATE docmeta.hash_index AS content
     SET orphaned_at = now()
     WHERE tenant_id = tenant
@@ -320,6 +323,6 @@ $purge$;
 COMMENT ON FUNCTION docmeta.purge_documents(interval, integer) IS
     'Removes documents of the tenant of docmeta.tenant_id that have been in the trash '
     'for older_than, the longest deleted first, at_most so many, and returns how many; '
-    'those on legal hold, to be retained still, or locked by another session stay. '
-    'Contents left without a document get orphaned_at. Call it, and commit, until it '
-    'returns 0.';
+    'those on legal hold, to be retained still, or locked by another session, or whose '
+    'content is, stay. Contents left without a document get orphaned_at. Call it, and '
+    'commit, until it returns 0.';

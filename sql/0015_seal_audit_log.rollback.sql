@@ -23,14 +23,27 @@ BEGIN
             on_rollback;
     END IF;
 
-    IF EXISTS (SELECT FROM docmeta.audit_log_seals) THEN
-        IF to_regnamespace('docmeta_parked') IS NULL THEN
-            CREATE SCHEMA docmeta_parked;
-            COMMENT ON SCHEMA docmeta_parked IS
-                'Rows that a rollback took out; the next apply puts them back.';
-        END IF;
-        CREATE TABLE docmeta_parked.audit_log_seals AS TABLE docmeta.audit_log_seals;
+    IF NOT EXISTS (SELECT FROM docmeta.audit_log_seals) THEN
+        RETURN;
     END IF;
+
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_namespace
+        JOIN pg_catalog.pg_roles ON pg_roles.oid = nspowner
+        WHERE nspname = 'docmeta_parked' AND NOT (rolsuper OR rolname = current_user)
+    ) THEN
+        RAISE EXCEPTION 'schema docmeta_parked belongs to another role, who could drop '
+            'what is parked there'
+            USING HINT = format('If it is to take the rows: '
+                'ALTER SCHEMA docmeta_parked OWNER TO %I', current_user);
+    END IF;
+
+    IF to_regnamespace('docmeta_parked') IS NULL THEN
+        CREATE SCHEMA docmeta_parked;
+        COMMENT ON SCHEMA docmeta_parked IS
+            'Rows that a rollback took out; the next apply puts them back.';
+    END IF;
+    CREATE TABLE docmeta_parked.audit_log_seals AS TABLE docmeta.audit_log_seals;
 END
 $park$;
 
@@ -47,7 +60,9 @@ AS $retain$
 DECLARE
     past text;
 BEGIN
-    IF keep IS NULL OR keep < interval '1 month' THEN
+    -- As moments: as intervals, a year is 360 days.
+    IF keep IS NULL OR clock_timestamp() - keep > clock_timestamp() - interval '1 month'
+    THEN
         RAISE EXCEPTION 'keep must be an interval of 1 month or more, not %',
             coalesce(keep::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';
@@ -74,6 +89,7 @@ COMMENT ON FUNCTION docmeta.drop_audit_log_months(interval) IS
 DROP FUNCTION docmeta.verify_audit_log();
 DROP FUNCTION docmeta.seal_audit_log(interval);
 DROP FUNCTION docmeta.append_audit_log_seal(docmeta.audit_log_seals);
+DROP FUNCTION docmeta.sealed_audit_log_id();
 DROP FUNCTION docmeta.audit_log_tenants();
 DROP FUNCTION docmeta.audit_log_seal_hash(docmeta.audit_log_seals, bytea);
 DROP FUNCTION docmeta.audit_log_hash(docmeta.audit_log);

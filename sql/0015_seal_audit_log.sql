@@ -2,8 +2,8 @@
 -- seals chain what was written, and docmeta.verify_audit_log() names the first that
 -- does not fit.
 --
--- Why: a hash in each row, over the one before it, would put all writers in one queue:
---     it cut appends to a fifth. A seal hashes many entries at once, later, and nobody
+-- Why: a hash in each row, over the one before it, would put all writers in one queue.
+--     A seal hashes many entries at once, later, and nobody
 --     waits. An id may be given out long before its entry is committed, so first the
 --     position of the sequence is noted, then all are waited for who write at that
 --     moment, and then every entry up to there is there or will never be. Only after
@@ -167,6 +167,20 @@ REVOKE ALL ON FUNCTION docmeta.audit_log_tenants() FROM PUBLIC;
 COMMENT ON FUNCTION docmeta.audit_log_tenants() IS
     'The tenants that have an entry or a seal, of those that the caller may see.';
 
+-- All tenants are sealed at once: an entry of any up to there is in a seal, or was put
+-- there later.
+CREATE FUNCTION docmeta.sealed_audit_log_id()
+    RETURNS bigint
+    LANGUAGE sql STABLE
+    SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+AS $sealed$
+    SELECT coalesce(max(through_id), 0) FROM docmeta.audit_log_seals;
+$sealed$;
+REVOKE ALL ON FUNCTION docmeta.sealed_audit_log_id() FROM PUBLIC;
+COMMENT ON FUNCTION docmeta.sealed_audit_log_id() IS
+    'The id up to which the entries of all tenants are sealed; 0 where none is.';
+
 
 -- Sealing -----------------------------------------------------------------------------
 
@@ -234,7 +248,7 @@ BEGIN
 
     -- One at a time; who reads seals does not wait.
     LOCK TABLE docmeta.audit_log_seals IN SHARE ROW EXCLUSIVE MODE;
-    sealed := coalesce((SELECT max(through_id) FROM docmeta.audit_log_seals), 0);
+    sealed := docmeta.sealed_audit_log_id();
     given := (SELECT last_value FROM docmeta.audit_log_id_seq WHERE is_called);
     IF given IS NULL OR given <= sealed THEN
         RETURN;
@@ -349,7 +363,7 @@ BEGIN
 
     -- Or retention could drop a month that the seals as read here have still.
     LOCK TABLE docmeta.audit_log IN ACCESS SHARE MODE;
-    sealed := (SELECT max(through_id) FROM docmeta.audit_log_seals);
+    sealed := docmeta.sealed_audit_log_id();
 
     <<tenants>>
     FOR tenant IN SELECT * FROM docmeta.audit_log_tenants() LOOP
@@ -505,14 +519,16 @@ DECLARE
     before      timestamptz;
     tenant      bigint;
 BEGIN
-    IF keep IS NULL OR keep < interval '1 month' THEN
+    -- As moments: as intervals, a year is 360 days.
+    IF keep IS NULL OR clock_timestamp() - keep > clock_timestamp() - interval '1 month'
+    THEN
         RAISE EXCEPTION 'keep must be an interval of 1 month or more, not %',
             coalesce(keep::text, 'null')
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
     LOCK TABLE docmeta.audit_log_seals IN SHARE ROW EXCLUSIVE MODE;
-    sealed := coalesce((SELECT max(through_id) FROM docmeta.audit_log_seals), 0);
+    sealed := docmeta.sealed_audit_log_id();
 
     FOR past IN
         SELECT partition_name, ends_at FROM (
@@ -573,6 +589,7 @@ GRANT SELECT
 GRANT EXECUTE
     ON FUNCTION docmeta.verify_audit_log(),
         docmeta.audit_log_tenants(),
+        docmeta.sealed_audit_log_id(),
         docmeta.audit_log_hash(docmeta.audit_log),
         docmeta.audit_log_seal_hash(docmeta.audit_log_seals, bytea)
     TO docmeta_auditor;

@@ -207,9 +207,9 @@ CASES: dict[str, tuple[list[Row], list[Row]]] = {
         [{"action": "purge", "new_row": None}, {"action": "restore"}],
         [{"action": "purge"}, {"action": "delete"}, {"action": "update", "new_row": None}],
     ),
-    "audit_log_occurred_before_infinity_check": (
-        [{"occurred_at": "-infinity"}, {"occurred_at": "9999-12-31"}],
-        [{"occurred_at": "infinity"}],
+    "audit_log_occurred_at_finite_check": (
+        [{"occurred_at": "0001-01-01"}, {"occurred_at": "9999-12-31"}],
+        [{"occurred_at": "-infinity"}, {"occurred_at": "infinity"}],
     ),
     "audit_log_seals_seal_no_positive_check": ([{"seal_no": 1}], [{"seal_no": 0}]),
     "audit_log_seals_through_id_not_before_after_check": (

@@ -1,5 +1,7 @@
 """Laws of the parking place: no rollback loses a row, whoever writes, and no stranger gets in."""
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +11,7 @@ import psycopg2
 import pytest
 from psycopg2.errors import UndefinedTable
 
-from database import IDS, MIGRATE, YOYO, Database
+from database import IDS, MIGRATE, YOYO, Database, run
 
 UNFILLED = "INSERT INTO docmeta.hash_index (sha256, size_bytes) VALUES (sha256(%s), 1)"
 
@@ -17,6 +19,13 @@ UNFILLED = "INSERT INTO docmeta.hash_index (sha256, size_bytes) VALUES (sha256(%
 # To where the rows of 0001 are the only ones: what later migrations park is none of these laws.
 TO_THE_FIRST = replace(MIGRATE, all_down=("down", "--to", IDS[0], "--yes", "--sql"))
 DISCARD = "-c docmeta.on_rollback=discard"
+
+
+def down_one(db: Database, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """Roll back the last migration."""
+    options = f"{db.environment['PGOPTIONS']} -c docmeta.open_tenants=yes"
+    environment = {**db.environment, "PGOPTIONS": options}
+    return run(sys.executable, "-m", "pgproof", "down", environment=environment, code=code)
 
 
 def park(db: Database) -> None:
@@ -94,6 +103,30 @@ def test_discard_drops_the_rows_for_good(filled: Database) -> None:
     assert not filled.query("SELECT 1 FROM pg_namespace WHERE nspname ~ 'docmeta'")
     restore(filled)
     assert not any(filled.rows().values())
+
+
+def test_discard_drops_what_later_rollbacks_have_parked_as_well(filled: Database) -> None:
+    """It would come back to other rows: ids begin anew."""
+    TO_THE_FIRST.down(filled)
+    assert filled.rows("docmeta_parked")
+    YOYO.down(filled, PGOPTIONS=DISCARD)
+    assert filled.value("SELECT to_regnamespace('docmeta_parked')") is None
+
+
+def test_ids_go_on_where_something_parked_knows_them(docs: Database) -> None:
+    """A parked seal, or a document that waited, though no row of the nine tables is left."""
+    docs.query("""
+        SET session_replication_role = replica; -- or the audit log would have a row
+        INSERT INTO docmeta.tags (name) VALUES ('gone');
+        DELETE FROM docmeta.tags;
+        RESET ALL;
+        CREATE SCHEMA docmeta_parked;
+        CREATE TABLE docmeta_parked.seals (id int)
+    """)
+    park(docs)
+    restore(docs)
+    docs.query("SET docmeta.tenant_id = '1'; INSERT INTO docmeta.tags (name) VALUES ('next')")
+    assert docs.value("SELECT id FROM docmeta.tags") == 2
 
 
 def test_a_misspelt_wish_to_discard_is_refused(filled: Database) -> None:
@@ -190,6 +223,23 @@ def test_a_strangers_parking_place_is_refused(docs: Database) -> None:
         assert docs.value("SELECT to_regnamespace('docmeta')") is None
     finally:
         docs.query("DROP OWNED BY parking_stranger CASCADE; DROP ROLE parking_stranger")
+
+
+def test_nothing_is_parked_where_a_stranger_could_drop_it(filled: Database) -> None:
+    filled.query("CREATE ROLE parking_stranger")
+    filled.query("CREATE SCHEMA docmeta_parked AUTHORIZATION parking_stranger")
+    refused = []
+    try:
+        while filled.value("SELECT to_regnamespace('docmeta') IS NOT NULL"):
+            said = down_one(filled, code=None)
+            if said.returncode:
+                assert "schema docmeta_parked belongs to another role" in said.stderr
+                filled.query("ALTER SCHEMA docmeta_parked OWNER TO CURRENT_USER")
+                refused.append(down_one(filled).stdout.partition("rolled back ")[2][:4])
+                filled.query("ALTER SCHEMA docmeta_parked OWNER TO parking_stranger")
+    finally:
+        filled.query("DROP OWNED BY parking_stranger CASCADE; DROP ROLE parking_stranger")
+    assert refused == ["0015", "0013", "0005", "0001"]
 
 
 def test_a_row_that_comes_while_rows_are_put_back_is_not_dropped(filled: Database) -> None:

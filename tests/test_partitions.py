@@ -279,6 +279,8 @@ def test_what_default_privileges_grant_is_taken_from_a_partition(parted: Databas
     [
         "CREATE VIEW public.follower AS SELECT id FROM docmeta.audit_log",
         "CREATE PUBLICATION follower FOR TABLE docmeta.audit_log",
+        "CREATE FUNCTION public.follower() RETURNS bigint LANGUAGE sql STABLE "
+        "RETURN (SELECT count(*) FROM docmeta.audit_log)",
     ],
 )
 def test_who_would_follow_the_first_partition_alone_is_named(
@@ -288,6 +290,35 @@ def test_who_would_follow_the_first_partition_alone_is_named(
     said = migrate(before, "up", "--to", PARTITIONED, code=1)
     assert "cannot become a partition" in said
     assert "follower" in said
+
+
+def test_a_publication_does_not_lose_the_log_in_silence(parted: Database) -> None:
+    """Dropped, the partitioned table would be gone from it."""
+    parted.query("CREATE PUBLICATION follower FOR TABLE docmeta.audit_log")
+    said = migrate(parted, "down", "--to", BEFORE, "--yes", code=1)
+    assert "cannot become one table: publication" in said
+    assert parted.query("SELECT tablename FROM pg_publication_tables") != []
+
+
+def test_what_was_granted_on_is_moved_too(before: Database) -> None:
+    before.query("CREATE ROLE parted_giver; CREATE ROLE parted_taker")
+    try:
+        before.query("""
+            GRANT USAGE ON SCHEMA docmeta TO parted_giver;
+            GRANT SELECT ON docmeta.audit_log TO parted_giver WITH GRANT OPTION;
+            SET ROLE parted_giver;
+            GRANT SELECT ON docmeta.audit_log TO parted_taker;
+            RESET ROLE
+        """)
+        migrate(before, "up", "--to", PARTITIONED)
+        held = "SELECT has_table_privilege('parted_taker', 'docmeta.{}', 'SELECT')"
+        assert before.value(held.format("audit_log")) is True
+        assert before.value(held.format("audit_log_first")) is False
+        migrate(before, "down", "--to", BEFORE, "--yes")
+        assert before.value(held.format("audit_log")) is True
+    finally:
+        before.query("DROP OWNED BY parted_giver CASCADE; DROP ROLE parted_giver")
+        before.query("DROP OWNED BY parted_taker; DROP ROLE parted_taker")
 
 
 @pytest.mark.parametrize(
@@ -424,7 +455,15 @@ def test_who_makes_months_at_the_same_time_makes_them_once(parted: Database) -> 
     assert partitions(parted) == [*sorted(month(n) for n in range(2, 13)), "default", "first"]
 
 
-@pytest.mark.parametrize("settings", ["-c timezone=Pacific/Kiritimati", "-c datestyle=German"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "-c timezone=Pacific/Kiritimati",
+        "-c datestyle=German",
+        "-c standard_conforming_strings=off -c escape_string_warning=off",
+        "-c quote_all_identifiers=on",
+    ],
+)
 def test_a_month_is_one_of_utc_whoever_asks(settings: str, parted: Database) -> None:
     session = parted.connect(options=settings).cursor()
     for ahead in (1, 1, 1, 2):
@@ -466,7 +505,7 @@ def test_whole_months_past_are_dropped_and_no_other(old: tuple[Database, list[in
     assert db.query("SELECT id FROM docmeta.audit_log ORDER BY id") == [(id_,) for id_ in ids[2:]]
 
 
-@pytest.mark.parametrize("keep", [None, "0", "29 days", "-1 year"])
+@pytest.mark.parametrize("keep", [None, "0", "27 days", "-1 year", "-100 years 36200 days"])
 def test_retention_is_a_month_at_least(keep: str | None, parted: Database) -> None:
     with pytest.raises(psycopg2.errors.InvalidParameterValue):
         parted.query("SELECT docmeta.drop_audit_log_months(%s)", [keep])

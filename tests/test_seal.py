@@ -504,6 +504,21 @@ def test_an_auditor_sees_what_befell_his_tenant_alone(log: Database) -> None:
         auditor.execute(verifying)
 
 
+def test_an_auditor_finds_what_was_put_where_only_others_were_sealed_since(log: Database) -> None:
+    """All tenants are sealed at once, so it was not there then, and will never be sealed."""
+    seal(log)  # tenant 1 has entries since, and tenant 2 has none
+    log.query(
+        "INSERT INTO docmeta.audit_log (tenant_id, id, entity_type, entity_id, action, new_row) "
+        "OVERRIDING SYSTEM VALUE VALUES (2, 86, 'documents', 9, 'insert', '{}')"
+    )
+    for _ in range(2):
+        auditor = as_role(log, "auditor", 2)
+        auditor.execute("SELECT tenant_id, finding, entry_id FROM docmeta.verify_audit_log()")
+        assert auditor.fetchall() == [(2, "inserted", 86)]
+        append(log, 1)
+        seal(log)
+
+
 def test_a_hostile_search_path_runs_nothing_of_its_own(log: Database) -> None:
     """Neither a function, nor an operator or a type that the caller has made."""
     log.query(

@@ -11,7 +11,7 @@ ROWS = """
     INSERT INTO docmeta.documents (content_sha256, filename, title, deleted_at, deleted_by) VALUES
         (sha256('a'), 'invoice_2026-03.final.pdf', NULL, NULL, NULL),
         (sha256('a'), 'scan 17.tiff', 'Invoice of Müller & Söhne', NULL, NULL),
-        (sha256('a'), 'Rechnung.PDF', 'The invoices', NULL, NULL),
+        (sha256('a'), 'Rechnung.PDF', 'The invoices by e-mail', NULL, NULL),
         (sha256('a'), 'invoice.txt', NULL, now(), 'bob');
 """
 
@@ -37,6 +37,14 @@ FOUND = {
     "the": [RECHNUNG],
     "invoice -pdf": [SCAN],
     "nothing": [],
+    # As it is written in the name.
+    INVOICE: [INVOICE],
+    "invoice_2026": [INVOICE],
+    "invoice-2026 .final": [INVOICE],
+    "Rechnung.PDF": [RECHNUNG],
+    '"2026-03.final"': [INVOICE],
+    "invoice -2026": [SCAN],
+    "e-mail": [RECHNUNG],
 }
 
 
@@ -46,6 +54,12 @@ def test_words_of_filename_and_title_are_found(docs: Database) -> None:
     docs.query("SET default_text_search_config = 'german'; SET enable_seqscan = off")
     for words, found in FOUND.items():
         assert search(docs, words) == sorted(found), words
+        by_function = docs.query(
+            "SET docmeta.tenant_id = '1'; SELECT filename FROM docmeta.documents "
+            "WHERE id IN (SELECT docmeta.search_documents(%s, 10))",
+            [words],
+        )
+        assert sorted(by_function) == [(name,) for name in sorted(found)], words
         assert search(docs, words, tenant=2) == []
 
 

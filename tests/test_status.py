@@ -84,6 +84,40 @@ def test_the_status_is_parked_and_given_back(waiting: Database) -> None:
     assert not is_parked(waiting)
 
 
+def test_what_a_person_decided_meanwhile_is_not_given_back(waiting: Database) -> None:
+    """He set processing himself, before the rollback came to that document."""
+    person = waiting.connect()
+    person.autocommit = False
+    person.cursor().execute("UPDATE docmeta.documents SET status = 'processing' WHERE id = 2")
+    with migrating(waiting, "down") as process:
+        assert wait_until(lambda: waiting.query(WAITING) == [(2,)], process)
+        person.commit()
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert (2,) not in waiting.query(PARKED)
+    at(waiting, VALIDATE)
+    assert len(waiting.query(WAITING)) == 1199
+    assert (2,) not in waiting.query(WAITING)
+
+
+def test_a_document_that_is_purged_while_it_waits_is_not_waited_for(waiting: Database) -> None:
+    at(waiting, ADD)
+    *before, restore = statements.split((SQL / f"{VALIDATE}.sql").read_text(encoding="utf-8"))
+    for statement in before:
+        waiting.query(statement.text)
+    purge, runner = waiting.connect(), waiting.connect()
+    purge.autocommit = False
+    purge.cursor().execute("DELETE FROM docmeta.documents WHERE id = 2")
+    with ThreadPoolExecutor() as pool:
+        restoring = pool.submit(runner.cursor().execute, restore.text)
+        while waiting.query(PARKED) != [(2,)]:
+            assert not restoring.done()
+        purge.commit()
+        restoring.result(timeout=30)
+    assert len(waiting.query(WAITING)) == 1199
+    assert not is_parked(waiting)
+
+
 def test_nothing_is_parked_where_nothing_waits(db: Database) -> None:
     at(db, VALIDATE)
     at(db, ADD)
@@ -106,18 +140,16 @@ def test_discard_forgets(waiting: Database) -> None:
 
 
 def test_a_strangers_parking_place_is_refused(waiting: Database) -> None:
-    """His table could run his code as the role that migrates."""
+    """He could drop what is parked, or have his code run by the role that migrates."""
     waiting.query("""
         CREATE ROLE status_stranger;
-        CREATE SCHEMA docmeta_parked;
-        CREATE TABLE docmeta_parked.document_status (tenant_id bigint, document_id bigint);
-        ALTER TABLE docmeta_parked.document_status OWNER TO status_stranger;
+        CREATE SCHEMA docmeta_parked AUTHORIZATION status_stranger;
     """)
     try:
         with migrating(waiting, "down") as process:
             told, _ = process.communicate(timeout=60)
         assert process.returncode == 1
-        assert "is not the migrating role's" in told
+        assert "schema docmeta_parked belongs to another role" in told
         assert len(waiting.query(WAITING)) == 1200
     finally:
         waiting.query("DROP OWNED BY status_stranger; DROP ROLE status_stranger")
