@@ -380,7 +380,7 @@ def test_a_client_cannot_pass_for_a_backfill(setting: str, store: Database) -> N
 def purge(db: Database, older_than: str, at_most: int = 100) -> int:
     return int(
         db.value(
-            "SET docmeta.tenant_id = '1'; SET lock_timeout = '20s'; "
+            "SET docmeta.tenant_id = '1'; SET statement_timeout = '20s'; "
             "SELECT docmeta.purge_documents(%s::interval, %s)",
             [older_than, at_most],
         )
