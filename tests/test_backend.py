@@ -571,3 +571,50 @@ def test_a_post_apply_hook_runs_each_time_and_leaves_no_history(db: Database, fo
     MIGRATE.on(folder).up(db)
     assert db.value("SELECT to_regclass('hook')") == "hook"
     assert db.value("SELECT count(*) FROM _yoyo_migration") == 2
+
+
+def test_a_hook_outside_a_transaction_is_nothing_that_was_interrupted(
+    db: Database, folder: Path
+) -> None:
+    (folder / "post-apply.sql").write_text("-- transactional: false\nANALYZE;\n")
+    MIGRATE.on(folder).up(db)
+    assert db.value("SELECT count(*) FROM _yoyo_log WHERE operation = 'begin'") == 0
+    # What a run of an earlier release left.
+    db.query("""
+        INSERT INTO _yoyo_log (id, migration_id, operation, username, hostname, created_at_utc)
+        VALUES ('1', 'post-apply', 'begin', 'who', 'where', now() AT TIME ZONE 'UTC')
+    """)
+    MIGRATE.on(folder).up(db)
+    MIGRATE.on(folder).down(db)
+    assert db.value("SELECT to_regclass('apple')") is None
+
+
+def test_the_log_is_in_the_order_of_what_happened_whatever_the_clocks(
+    db: Database, folder: Path
+) -> None:
+    """A run on a machine whose clock is ahead is cut off; the next ones are on others."""
+    pair(folder, "0003_plum", "-- transactional: false\nSELECT 1 / count(*) FROM ok;", "SELECT 1;")
+    db.query("CREATE TABLE ok ()")
+    MIGRATE.on(folder).up(db, code=1)
+    db.query("UPDATE _yoyo_log SET created_at_utc = created_at_utc + interval '5 min'")
+    db.query("INSERT INTO ok DEFAULT VALUES")
+    MIGRATE.on(folder).up(db)
+    pair(folder, "0004_quince", "SELECT 1;", "SELECT 1;")
+    MIGRATE.on(folder).up(db)
+    status = run(*MIGRATE.program, "status", "--sql", str(folder), environment=db.environment)
+    assert status.stdout.count("applied  ") == 4
+    with db.connect() as session:
+        told = [f"{one.operation} {one.id[:4]}" for one in history.log(session, "public")]
+    assert told == ["apply 0001", "apply 0002", "begin 0003", "apply 0003", "apply 0004"]
+    MIGRATE.on(folder).down(db)
+
+
+def test_a_repair_does_not_hide_that_a_rollback_was_interrupted(db: Database, folder: Path) -> None:
+    outside = "-- transactional: false\n"
+    pair(folder, "0003_plum", f"{outside}SELECT 1;", "DROP TABLE pear; SELECT 1 / 0;")
+    MIGRATE.on(folder).up(db)
+    MIGRATE.on(folder).down(db, code=1)
+    pair(folder, "0003_plum", f"{outside}SELECT 2;", None)
+    run(*MIGRATE.program, "repair", "--sql", str(folder), environment=db.environment)
+    said = MIGRATE.on(folder).up(db, code=1).stderr
+    assert "0003_plum was interrupted half-way down, and is not transactional" in said

@@ -149,8 +149,8 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
                 if not self.migration_lock.is_held:
                     refusals.unfit_session(self.connection, self.home)
                     self.migration_lock.acquire()
-                    self.execution.hold(self.migration_lock.holder_pid)
                     self.ensure_internal_schema_updated()
+                    self.execution.hold(self.migration_lock.holder_pid)
                 yield
             except psycopg2.Error as error:
                 check_interrupted(self.connection)

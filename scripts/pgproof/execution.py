@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -61,14 +61,23 @@ class Execution:
         self.observe: Observe = lambda *_: nullcontext()
         self._clean = CLEAN
         self._lines: dict[str, str] = {}  # what records each operation, but for the values
+        self._newest = datetime.min  # of the log: nothing that we write is older
         if settings.schema:
             schema = sql.Literal(settings.schema).as_string(session)
             self._clean += f"; SELECT set_config('search_path', quote_ident({schema}), false)"
 
     def hold(self, server: object) -> None:
-        """Run on the server process `server` alone, which has the lock, and with our settings."""
+        """Run on the server process `server` alone, which has the lock, and with our settings.
+
+        The tables of history are there by now.
+        """
         self.holder = server
         self._lines.clear()
+        log = sql.Identifier(self.home, "_yoyo_log")
+        with self.session.cursor() as cursor:
+            cursor.execute(sql.SQL("SELECT max(created_at_utc) FROM {}").format(log))
+            ((newest,),) = cursor.fetchall()
+        self._newest = newest or self._newest
         for name, value in lost_settings(self.session):
             pair = sql.SQL("; SELECT set_config({}, {}, false)")
             both = pair.format(sql.Literal(name), sql.Literal(value))
@@ -135,13 +144,16 @@ class Execution:
             return ""
         if operation not in self._lines:
             self._lines[operation] = self._line(operation)
+        # The server's clock, for those of the clients differ; and even if that was put back since,
+        # the order of the log is that of what happened.
+        self._newest += timedelta(microseconds=1)
         sums = getattr(migration, "checksums", None)
         values = {
             "key": os.urandom(16).hex(),  # as random as the uuid that yoyo puts there
             "hash": migration.hash,
             "id": migration.id,
             "note": sums and history.comment(sums["forward"], sums["rollback"], seconds),
-            "now": datetime.now(UTC).replace(tzinfo=None),
+            "after": self._newest,
         }
         line: bytes = cursor.mogrify(self._lines[operation], values)
         return line.decode()
@@ -154,11 +166,12 @@ class Execution:
             "INSERT INTO {log} (id, migration_hash, migration_id, operation, username, hostname, "
             "comment, created_at_utc) VALUES (CASE pg_backend_pid() WHEN {holder} THEN %(key)s "
             "ELSE (pg_backend_pid() || {stranger})::integer::text END, "
-            "%(hash)s, %(id)s, {operation}, {user}, {host}, %(note)s, %(now)s)"
+            "%(hash)s, %(id)s, {operation}, {user}, {host}, %(note)s, "
+            "greatest(clock_timestamp() AT TIME ZONE 'UTC', %(after)s)) RETURNING created_at_utc"
         )
         if operation in ("apply", "mark"):
-            row = "(%(hash)s, %(id)s, %(now)s)"
-            line = f"WITH log AS ({line}) INSERT INTO {{applied}} VALUES {row}"
+            row = "SELECT %(hash)s, %(id)s, created_at_utc FROM log"
+            line = f"WITH log AS ({line}) INSERT INTO {{applied}} {row}"
         elif operation in ("rollback", "unmark"):
             line = f"WITH log AS ({line}) DELETE FROM {{applied}} WHERE migration_hash = %(hash)s"
         quoted = {
@@ -195,10 +208,10 @@ class Execution:
     def _statements(self, migration: Any, operation: str) -> None:
         """Run what cannot be in a transaction; history follows the last statement.
 
-        A first line of log tells the next run that this one began.
+        A first line of log tells the next run that this one began; but a hook runs each time.
         """
         begun = history.begun(self.session, self.home).get(migration.id)
-        if begun is None:
+        if begun is None and operation != "hook":
             self.note(migration, "begin")
         half = "rollback" if operation == "rollback" else "forward"
         edited = begun is not None and begun[half] != migration.checksums[half]

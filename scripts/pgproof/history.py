@@ -43,6 +43,8 @@ _BEGUN = """
         SELECT DISTINCT ON (migration_id) migration_id, operation, comment FROM {0}._yoyo_log
         WHERE migration_id IN (
             SELECT migration_id FROM {0}._yoyo_log WHERE operation = 'begin')
+            AND operation IN ('begin', 'apply', 'mark', 'rollback', 'unmark')
+            AND migration_id NOT LIKE 'post-apply%'  -- a hook is no migration, and has no end
         ORDER BY migration_id, created_at_utc DESC
     ) l WHERE operation = 'begin'
 """
