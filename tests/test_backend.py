@@ -152,8 +152,33 @@ REFUSALS: dict[str, tuple[str, Change, str]] = {
             "-- transactional: false\nCREATE INDEX CONCURRENTLY ON apple (id);\n",
             "SELECT 1;\n",
         ),
-        "0003_plum.sql, line 2: an index built CONCURRENTLY needs a name\n"
-        "Name it, so that the next run knows it again if this one is cut off.\n",
+        "0003_plum.sql, line 2: an index built CONCURRENTLY needs a plain name\n"
+        "Name it, and its table, without U&: the next run is to know it again if this one is cut "
+        "off.\n",
+    ),
+    "a concurrent index whose name is in escapes": (
+        "up",
+        lambda folder, _: pair(
+            folder,
+            "0003_plum",
+            "-- transactional: false\n"
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS U&\"!0061\" UESCAPE '!' ON apple (id);\n",
+            "SELECT 1;\n",
+        ),
+        "0003_plum.sql, line 2: an index built CONCURRENTLY needs a plain name\n"
+        "Name it, and its table, without U&: the next run is to know it again if this one is cut "
+        "off.\n",
+    ),
+    "REINDEX CONCURRENTLY": (
+        "up",
+        lambda folder, _: pair(
+            folder,
+            "0003_plum",
+            "-- transactional: false\nREINDEX (VERBOSE, CONCURRENTLY) TABLE apple;\n",
+            "SELECT 1;\n",
+        ),
+        "0003_plum.sql, line 2: REINDEX CONCURRENTLY, cut off, would leave an INVALID index\n"
+        "Build another index CONCURRENTLY and drop the old one; or run it by hand.\n",
     ),
     "two histories": (
         "up",

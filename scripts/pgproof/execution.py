@@ -11,10 +11,10 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import psycopg2
@@ -213,21 +213,37 @@ class Execution:
         begun = history.begun(self.session, self.home).get(migration.id)
         if begun is None and operation != "hook":
             self.note(migration, "begin")
-        half = "rollback" if operation == "rollback" else "forward"
-        edited = begun is not None and begun[half] != migration.checksums[half]
         started = time.perf_counter()
         with self.session.cursor() as cursor:
             cursor.execute(self._clean)
             for statement in _half(migration, operation):
                 check_interrupted(self.session)
-                if concurrently.is_done(cursor, statement, begun is not None, edited):
-                    continue
-                with concurrently.unhurried(cursor, statement):
-                    self._patiently(
-                        lambda s=statement: self._send(cursor, migration, operation, s)  # type: ignore[misc]
-                    )
+                self._patiently(partial(self._once, cursor, migration, operation, statement, begun))
                 concurrently.assert_valid(cursor, statement)
         self._transaction(migration, operation, (), time.perf_counter() - started)
+
+    def _once(
+        self,
+        cursor: Any,
+        migration: Any,
+        operation: str,
+        statement: Statement,
+        begun: Mapping[str, str | None] | None,
+    ) -> None:
+        """Run a statement outside a transaction, unless the run that had `begun` has done it.
+
+        What that one, or a try before this, left INVALID is dropped first.
+        """
+        half = "rollback" if operation == "rollback" else "forward"
+        edited = begun is not None and begun[half] != migration.checksums[half]
+        try:
+            if concurrently.is_done(cursor, statement, begun is not None, edited):
+                return
+        except psycopg2.Error as error:
+            check_interrupted(self.session)
+            raise self._failed(error, migration, operation, statement) from error
+        with concurrently.unhurried(cursor, statement):
+            self._send(cursor, migration, operation, statement)
 
     def _send(
         self, cursor: Any, migration: Any, operation: str, statement: Statement, opening: str = ""

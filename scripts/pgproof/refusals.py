@@ -267,8 +267,15 @@ def unfit_statements(migration: Any) -> None:
                 )
             if concurrently.is_nameless(statement):
                 raise UserError(
-                    f"{_place(path, statement)}: an index built CONCURRENTLY needs a name\n"
-                    "Name it, so that the next run knows it again if this one is cut off."
+                    f"{_place(path, statement)}: an index built CONCURRENTLY needs a plain name\n"
+                    "Name it, and its table, without U&: the next run is to know it again if this "
+                    "one is cut off."
+                )
+            if concurrently.rebuilds(statement):
+                raise UserError(
+                    f"{_place(path, statement)}: REINDEX CONCURRENTLY, cut off, would leave an "
+                    "INVALID index\n"
+                    "Build another index CONCURRENTLY and drop the old one; or run it by hand."
                 )
 
 
