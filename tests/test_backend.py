@@ -119,6 +119,22 @@ REFUSALS: dict[str, tuple[str, Change, str]] = {
         "0002_pear was edited since it was applied: its rollback file\n"
         "Put back what it was; or, if the change is right, run: migrate repair 0002_pear\n",
     ),
+    "empty forward": (
+        "up",
+        lambda folder, _: pair(folder, "0003_plum", b"\xef\xbb\xbf-- later\n;;\n", "SELECT 1;\n"),
+        "0003_plum.sql has no statement: it would change nothing\n"
+        "Write what it is to do, or remove both its files.\n",
+    ),
+    "COMMIT in a hook": (
+        "up",
+        lambda folder, _: (
+            pair(folder, "0003_plum", "SELECT 1;\n", "SELECT 1;\n"),
+            pair(folder, "post-apply", "SELECT 1;\nCOMMIT;\n", None),
+        ),
+        "post-apply.sql, line 2: COMMIT at the top level would end the migration's own "
+        "transaction\n"
+        "Take it out; a file that must commit by itself says -- transactional: false.\n",
+    ),
     "BEGIN": (
         "up",
         lambda folder, _: pair(folder, "0003_plum", "SELECT 1;\n\nbegin;\n", "SELECT 1;\n"),
@@ -595,6 +611,32 @@ def test_a_post_apply_hook_runs_each_time_and_leaves_no_history(db: Database, fo
     (folder / "post-apply.sql").write_text("CREATE TABLE IF NOT EXISTS hook ();\n")
     MIGRATE.on(folder).up(db)
     assert db.value("SELECT to_regclass('hook')") == "hook"
+    assert db.value("SELECT count(*) FROM _yoyo_migration") == 2
+
+
+def test_a_hook_that_fails_says_what_stays_and_when_it_runs_again(
+    db: Database, folder: Path
+) -> None:
+    hook = folder / "post-apply.sql"
+    hook.write_text("SELECT 1 / 0;\n")
+    assert (
+        "post-apply.sql, line 1: division by zero\nNothing of post-apply was kept; the migrations "
+        "stay. Mend it, and run it by hand or with the next migration.\n"
+    ) in MIGRATE.on(folder).up(db, code=1).stderr
+    hook.write_text("-- transactional: false\nCREATE TABLE hook ();\n")
+    MIGRATE.on(folder).up(db)
+    assert db.value("SELECT to_regclass('hook')") is None
+    pair(folder, "0003_plum", "SELECT 1;", "SELECT 1;")
+    MIGRATE.on(folder).up(db)
+    assert db.value("SELECT to_regclass('hook')") == "hook"
+
+
+def test_an_empty_file_that_is_applied_can_be_rolled_back(db: Database, folder: Path) -> None:
+    """An earlier release applied it."""
+    pair(folder, "0003_plum", "", "SELECT 1;")
+    mark = (*SAFE_YOYO.program, "mark", "--batch", "-d", "postgresql+pgproof://", str(folder))
+    run(*mark, environment=db.environment)
+    MIGRATE.on(folder).down(db, code=1)  # no apple to drop
     assert db.value("SELECT count(*) FROM _yoyo_migration") == 2
 
 

@@ -109,8 +109,14 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
             internalmigrations.upgrade(self)
 
     def to_apply(self, migrations_: Any) -> Any:
-        """Return what is not applied, in order, each file read as psql reads it."""
-        return super().to_apply(self._read(migrations_))
+        """Return what is not applied, in order, each file read as psql reads it.
+
+        The hooks that follow are refused here, before anything is touched.
+        """
+        found = super().to_apply(self._read(migrations_))
+        if found:
+            refusals.unfit_files((), found.post_apply, {}, (), "hook")
+        return found
 
     def to_rollback(self, migrations_: Any) -> Any:
         """Return what is applied, the last first."""
