@@ -65,6 +65,11 @@ def empty(folder: Path, _: Database) -> None:
         path.unlink()
 
 
+def commit_in_a_hook(folder: Path, _: Database) -> None:
+    pair(folder, "0003_plum", "SELECT 1;\n", "SELECT 1;\n")
+    pair(folder, "post-apply", "SELECT 1;\nCOMMIT;\n", None)
+
+
 REFUSALS: dict[str, tuple[str, Change, str]] = {
     "forward edited": (
         "up",
@@ -127,10 +132,7 @@ REFUSALS: dict[str, tuple[str, Change, str]] = {
     ),
     "COMMIT in a hook": (
         "up",
-        lambda folder, _: (
-            pair(folder, "0003_plum", "SELECT 1;\n", "SELECT 1;\n"),
-            pair(folder, "post-apply", "SELECT 1;\nCOMMIT;\n", None),
-        ),
+        commit_in_a_hook,
         "post-apply.sql, line 2: COMMIT at the top level would end the migration's own "
         "transaction\n"
         "Take it out; a file that must commit by itself says -- transactional: false.\n",
@@ -685,3 +687,44 @@ def test_a_repair_does_not_hide_that_a_rollback_was_interrupted(db: Database, fo
     run(*MIGRATE.program, "repair", "--sql", str(folder), environment=db.environment)
     said = MIGRATE.on(folder).up(db, code=1).stderr
     assert "0003_plum was interrupted half-way down, and is not transactional" in said
+
+
+@pytest.mark.parametrize(
+    "leaves",
+    [
+        "SET ROLE pg_monitor",
+        "SET default_transaction_read_only = on",
+        "SET SESSION AUTHORIZATION pg_monitor",
+    ],
+)
+def test_a_run_that_fails_as_somebody_else_lets_go_of_the_lock(
+    leaves: str, db: Database, folder: Path
+) -> None:
+    pair(folder, "0003_plum", f"-- transactional: false\n{leaves};\nSELECT 1 / 0;", "SELECT 1;")
+    assert "division by zero" in MIGRATE.on(folder).up(db, code=1).stderr
+    assert db.query("SELECT * FROM yoyo_lock") == []
+
+
+def test_only_a_lost_session_is_called_lost(db: Database, folder: Path) -> None:
+    program = 'from yoyo import step\nsteps = [step("SELECT 1 / 0"), step("SELECT 1")]\n'
+    (folder / "0003_plum.py").write_text(program)
+    said = MIGRATE.on(folder).up(db, code=1).stderr
+    assert "division by zero\nMend the cause; migrate status tells what was done.\n" in said
+    (folder / "0003_plum.py").write_text(
+        program.replace("1 / 0", "pg_terminate_backend(pg_backend_pid())")
+    )
+    assert "\nThe session was lost; migrate" in MIGRATE.on(folder).up(db, code=1).stderr
+
+
+def test_the_grant_for_a_reader_is_one_that_can_be_run(db: Database, folder: Path) -> None:
+    MIGRATE.on(folder).up(db)
+    role = f'"we-ird {os.getpid()}"'
+    db.query(f"CREATE ROLE {role} LOGIN")
+    try:
+        status = (*MIGRATE.program, "status", "--sql", str(folder))
+        environment = {**db.environment, "PGUSER": role.strip('"')}
+        said = run(*status, environment=environment, code=1).stderr
+        db.query(said.partition("run: ")[2])
+        run(*status, environment=environment)
+    finally:
+        db.query(f"DROP OWNED BY {role}; DROP ROLE {role}")

@@ -144,7 +144,8 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
             yield
         finally:
             self._wants_lock = former
-            if not former:
+            if not former and self.migration_lock.is_held:
+                self.execution.clean()  # as another role, or read-only, it could not let go
                 self.migration_lock.release()
 
     @contextmanager
@@ -160,9 +161,9 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
                 yield
             except psycopg2.Error as error:
                 check_interrupted(self.connection)
+                lost = "The session was lost" if self.connection.closed else "Mend the cause"
                 raise UserError(
-                    f"{refusals.told(error)}\n"
-                    "The session was lost; migrate status tells what was done."
+                    f"{refusals.told(error)}\n{lost}; migrate status tells what was done."
                 ) from error
             check_interrupted(self.connection)
 

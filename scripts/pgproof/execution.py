@@ -83,6 +83,11 @@ class Execution:
             both = pair.format(sql.Literal(name), sql.Literal(value))
             self._clean += both.as_string(self.session)
 
+    def clean(self) -> None:
+        """Undo what a file that failed outside a transaction has changed in the session."""
+        with suppress(psycopg2.Error), self.session.cursor() as cursor:
+            cursor.execute(self._clean)
+
     def run(self, migration: Any, operation: str) -> None:
         """Apply, roll back, mark or unmark one migration, or run a hook; Failed if it cannot."""
         self.session.running = migration.id
