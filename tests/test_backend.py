@@ -65,6 +65,11 @@ def empty(folder: Path, _: Database) -> None:
         path.unlink()
 
 
+def commit_in_a_hook(folder: Path, _: Database) -> None:
+    pair(folder, "0003_plum", "SELECT 1;\n", "SELECT 1;\n")
+    pair(folder, "post-apply", "SELECT 1;\nCOMMIT;\n", None)
+
+
 REFUSALS: dict[str, tuple[str, Change, str]] = {
     "forward edited": (
         "up",
@@ -119,6 +124,19 @@ REFUSALS: dict[str, tuple[str, Change, str]] = {
         "0002_pear was edited since it was applied: its rollback file\n"
         "Put back what it was; or, if the change is right, run: migrate repair 0002_pear\n",
     ),
+    "empty forward": (
+        "up",
+        lambda folder, _: pair(folder, "0003_plum", b"\xef\xbb\xbf-- later\n;;\n", "SELECT 1;\n"),
+        "0003_plum.sql has no statement: it would change nothing\n"
+        "Write what it is to do, or remove both its files.\n",
+    ),
+    "COMMIT in a hook": (
+        "up",
+        commit_in_a_hook,
+        "post-apply.sql, line 2: COMMIT at the top level would end the migration's own "
+        "transaction\n"
+        "Take it out; a file that must commit by itself says -- transactional: false.\n",
+    ),
     "BEGIN": (
         "up",
         lambda folder, _: pair(folder, "0003_plum", "SELECT 1;\n\nbegin;\n", "SELECT 1;\n"),
@@ -152,8 +170,33 @@ REFUSALS: dict[str, tuple[str, Change, str]] = {
             "-- transactional: false\nCREATE INDEX CONCURRENTLY ON apple (id);\n",
             "SELECT 1;\n",
         ),
-        "0003_plum.sql, line 2: an index built CONCURRENTLY needs a name\n"
-        "Name it, so that the next run knows it again if this one is cut off.\n",
+        "0003_plum.sql, line 2: an index built CONCURRENTLY needs a plain name\n"
+        "Name it, and its table, without U&: the next run is to know it again if this one is cut "
+        "off.\n",
+    ),
+    "a concurrent index whose name is in escapes": (
+        "up",
+        lambda folder, _: pair(
+            folder,
+            "0003_plum",
+            "-- transactional: false\n"
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS U&\"!0061\" UESCAPE '!' ON apple (id);\n",
+            "SELECT 1;\n",
+        ),
+        "0003_plum.sql, line 2: an index built CONCURRENTLY needs a plain name\n"
+        "Name it, and its table, without U&: the next run is to know it again if this one is cut "
+        "off.\n",
+    ),
+    "REINDEX CONCURRENTLY": (
+        "up",
+        lambda folder, _: pair(
+            folder,
+            "0003_plum",
+            "-- transactional: false\nREINDEX (VERBOSE, CONCURRENTLY) TABLE apple;\n",
+            "SELECT 1;\n",
+        ),
+        "0003_plum.sql, line 2: REINDEX CONCURRENTLY, cut off, would leave an INVALID index\n"
+        "Build another index CONCURRENTLY and drop the old one; or run it by hand.\n",
     ),
     "two histories": (
         "up",
@@ -571,3 +614,117 @@ def test_a_post_apply_hook_runs_each_time_and_leaves_no_history(db: Database, fo
     MIGRATE.on(folder).up(db)
     assert db.value("SELECT to_regclass('hook')") == "hook"
     assert db.value("SELECT count(*) FROM _yoyo_migration") == 2
+
+
+def test_a_hook_that_fails_says_what_stays_and_when_it_runs_again(
+    db: Database, folder: Path
+) -> None:
+    hook = folder / "post-apply.sql"
+    hook.write_text("SELECT 1 / 0;\n")
+    assert (
+        "post-apply.sql, line 1: division by zero\nNothing of post-apply was kept; the migrations "
+        "stay. Mend it, and run it by hand or with the next migration.\n"
+    ) in MIGRATE.on(folder).up(db, code=1).stderr
+    hook.write_text("-- transactional: false\nCREATE TABLE hook ();\n")
+    MIGRATE.on(folder).up(db)
+    assert db.value("SELECT to_regclass('hook')") is None
+    pair(folder, "0003_plum", "SELECT 1;", "SELECT 1;")
+    MIGRATE.on(folder).up(db)
+    assert db.value("SELECT to_regclass('hook')") == "hook"
+
+
+def test_an_empty_file_that_is_applied_can_be_rolled_back(db: Database, folder: Path) -> None:
+    """An earlier release applied it."""
+    pair(folder, "0003_plum", "", "SELECT 1;")
+    mark = (*SAFE_YOYO.program, "mark", "--batch", "-d", "postgresql+pgproof://", str(folder))
+    run(*mark, environment=db.environment)
+    MIGRATE.on(folder).down(db, code=1)  # no apple to drop
+    assert db.value("SELECT count(*) FROM _yoyo_migration") == 2
+
+
+def test_a_hook_outside_a_transaction_is_nothing_that_was_interrupted(
+    db: Database, folder: Path
+) -> None:
+    (folder / "post-apply.sql").write_text("-- transactional: false\nANALYZE;\n")
+    MIGRATE.on(folder).up(db)
+    assert db.value("SELECT count(*) FROM _yoyo_log WHERE operation = 'begin'") == 0
+    # What a run of an earlier release left.
+    db.query("""
+        INSERT INTO _yoyo_log (id, migration_id, operation, username, hostname, created_at_utc)
+        VALUES ('1', 'post-apply', 'begin', 'who', 'where', now() AT TIME ZONE 'UTC')
+    """)
+    MIGRATE.on(folder).up(db)
+    MIGRATE.on(folder).down(db)
+    assert db.value("SELECT to_regclass('apple')") is None
+
+
+def test_the_log_is_in_the_order_of_what_happened_whatever_the_clocks(
+    db: Database, folder: Path
+) -> None:
+    """A run on a machine whose clock is ahead is cut off; the next ones are on others."""
+    pair(folder, "0003_plum", "-- transactional: false\nSELECT 1 / count(*) FROM ok;", "SELECT 1;")
+    db.query("CREATE TABLE ok ()")
+    MIGRATE.on(folder).up(db, code=1)
+    db.query("UPDATE _yoyo_log SET created_at_utc = created_at_utc + interval '5 min'")
+    db.query("INSERT INTO ok DEFAULT VALUES")
+    MIGRATE.on(folder).up(db)
+    pair(folder, "0004_quince", "SELECT 1;", "SELECT 1;")
+    MIGRATE.on(folder).up(db)
+    status = run(*MIGRATE.program, "status", "--sql", str(folder), environment=db.environment)
+    assert status.stdout.count("applied  ") == 4
+    with db.connect() as session:
+        told = [f"{one.operation} {one.id[:4]}" for one in history.log(session, "public")]
+    assert told == ["apply 0001", "apply 0002", "begin 0003", "apply 0003", "apply 0004"]
+    MIGRATE.on(folder).down(db)
+
+
+def test_a_repair_does_not_hide_that_a_rollback_was_interrupted(db: Database, folder: Path) -> None:
+    outside = "-- transactional: false\n"
+    pair(folder, "0003_plum", f"{outside}SELECT 1;", "DROP TABLE pear; SELECT 1 / 0;")
+    MIGRATE.on(folder).up(db)
+    MIGRATE.on(folder).down(db, code=1)
+    pair(folder, "0003_plum", f"{outside}SELECT 2;", None)
+    run(*MIGRATE.program, "repair", "--sql", str(folder), environment=db.environment)
+    said = MIGRATE.on(folder).up(db, code=1).stderr
+    assert "0003_plum was interrupted half-way down, and is not transactional" in said
+
+
+@pytest.mark.parametrize(
+    "leaves",
+    [
+        "SET ROLE pg_monitor",
+        "SET default_transaction_read_only = on",
+        "SET SESSION AUTHORIZATION pg_monitor",
+    ],
+)
+def test_a_run_that_fails_as_somebody_else_lets_go_of_the_lock(
+    leaves: str, db: Database, folder: Path
+) -> None:
+    pair(folder, "0003_plum", f"-- transactional: false\n{leaves};\nSELECT 1 / 0;", "SELECT 1;")
+    assert "division by zero" in MIGRATE.on(folder).up(db, code=1).stderr
+    assert db.query("SELECT * FROM yoyo_lock") == []
+
+
+def test_only_a_lost_session_is_called_lost(db: Database, folder: Path) -> None:
+    program = 'from yoyo import step\nsteps = [step("SELECT 1 / 0"), step("SELECT 1")]\n'
+    (folder / "0003_plum.py").write_text(program)
+    said = MIGRATE.on(folder).up(db, code=1).stderr
+    assert "division by zero\nMend the cause; migrate status tells what was done.\n" in said
+    (folder / "0003_plum.py").write_text(
+        program.replace("1 / 0", "pg_terminate_backend(pg_backend_pid())")
+    )
+    assert "\nThe session was lost; migrate" in MIGRATE.on(folder).up(db, code=1).stderr
+
+
+def test_the_grant_for_a_reader_is_one_that_can_be_run(db: Database, folder: Path) -> None:
+    MIGRATE.on(folder).up(db)
+    role = f'"we-ird {os.getpid()}"'
+    db.query(f"CREATE ROLE {role} LOGIN")
+    try:
+        status = (*MIGRATE.program, "status", "--sql", str(folder))
+        environment = {**db.environment, "PGUSER": role.strip('"')}
+        said = run(*status, environment=environment, code=1).stderr
+        db.query(said.partition("run: ")[2])
+        run(*status, environment=environment)
+    finally:
+        db.query(f"DROP OWNED BY {role}; DROP ROLE {role}")

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pwd
+import random
 import shutil
 import signal
 import subprocess
@@ -376,6 +377,99 @@ def test_a_database_is_made_once(shared: Server) -> None:
     assert sorted(made) == [False] * 5 + [True]
     with closing(psycopg2.connect(shared.url(name))) as connection:
         assert connection.info.dbname == name
+
+
+@pytest.mark.skipif(not LINUX, reason="all of 127.0.0.0/8 leads to this machine on Linux alone")
+@pytest.mark.parametrize("how", ["PGHOSTADDR", "PGSERVICE"])
+def test_libpqs_variables_lead_no_scratch_to_the_live_server(
+    make: Make, place: Path, tmp_path: Path, how: str
+) -> None:
+    """Hostaddr goes before host, and a service fills in what is not given: neither reaches us.
+
+    The live server is on our port, at an address of its own, and lets everybody in as anybody.
+    """
+    address = f"127.{random.randrange(1, 255)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+    live, home = make(listen_addresses=address), make().home
+    live.start()
+    made = "CREATE ROLE app LOGIN; CREATE DATABASE docs OWNER app"
+    with live.session() as cursor:
+        for statement in made.split("; "):
+            cursor.execute(statement)
+    service = tmp_path / "services"
+    service.write_text(f"[live]\nhostaddr={address}\nport=5432\nuser=app\ndbname=docs\n")
+    lead = {"PGHOSTADDR": address, "PGUSER": "app", "PGDATABASE": "docs"}
+    if how == "PGSERVICE":
+        lead = {"PGSERVICE": "live", "PGSERVICEFILE": str(service)}
+    environment = {**os.environ, **lead, "PGPROOF_HOME": str(home)}
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    for number, table in enumerate(("apple", "pear"), 1):
+        (folder / f"000{number}_{table}.sql").write_text(f"CREATE TABLE {table} (id int);\n")
+        (folder / f"000{number}_{table}.rollback.sql").write_text(f"DROP TABLE {table};\n")
+
+    def migrate(*words: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "pgproof", *words, "--sql", folder],
+            env=environment,
+            input="SHOW data_directory",
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def written() -> object:
+        """The next transaction's number, which moves with whatever is written."""
+        return ask(live, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+
+    before = written()
+    migrate("baseline", "--to", "2", code=1)
+    assert written() == before
+    migrate("up", "--to", "1")
+    before = written()
+    for command in ("drift", "plan", "prove"):
+        migrate(command)
+        assert written() == before, command
+    try:
+        assert str(data_folder(Server(home, live.bindir))) in migrate("server", "psql")
+        url = migrate("server", "url").strip()
+        asked = "import psycopg2, sys; print(psycopg2.connect(sys.argv[1]).info.host)"
+        program = [sys.executable, "-c", asked, url]
+        host = subprocess.check_output(program, env=environment, text=True).strip()
+        assert host == str(socket_folder(Server(home, live.bindir)))
+        assert written() == before
+    finally:
+        migrate("server", "stop")
+
+
+def test_nothing_is_made_where_another_server_answers(
+    make: Make, shared: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second fence, should a way around the first be found."""
+    server = make()
+    server.start()
+    there = shared.parameters()
+    monkeypatch.setattr(Server, "parameters", lambda *_: there)
+    with pytest.raises(UserError, match="another server answers"):
+        server.create_database("never")
+    assert ask(shared, "SELECT count(*) FROM pg_database WHERE datname = 'never'") == 0
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PGREQUIREAUTH": "scram-sha-256", "PGCHANNELBINDING": "require", "PGSSLMODE": "require"},
+        {"PGGSSENCMODE": "require", "PGTARGETSESSIONATTRS": "standby", "PGREQUIREPEER": "stranger"},
+        {"PGSSLCERTMODE": "require", "PGOPTIONS": "-c default_transaction_read_only=on"},
+    ],
+    ids=lambda variables: ", ".join(variables),
+)
+def test_what_libpqs_variables_ask_of_the_live_server_is_not_asked_of_ours(
+    shared: Server, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ask(shared, "SHOW default_transaction_read_only") == "off"
 
 
 def test_create_database_without_a_server_says_so(make: Make) -> None:

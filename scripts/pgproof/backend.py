@@ -109,8 +109,14 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
             internalmigrations.upgrade(self)
 
     def to_apply(self, migrations_: Any) -> Any:
-        """Return what is not applied, in order, each file read as psql reads it."""
-        return super().to_apply(self._read(migrations_))
+        """Return what is not applied, in order, each file read as psql reads it.
+
+        The hooks that follow are refused here, before anything is touched.
+        """
+        found = super().to_apply(self._read(migrations_))
+        if found:
+            refusals.unfit_files((), found.post_apply, {}, (), "hook")
+        return found
 
     def to_rollback(self, migrations_: Any) -> Any:
         """Return what is applied, the last first."""
@@ -138,7 +144,8 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
             yield
         finally:
             self._wants_lock = former
-            if not former:
+            if not former and self.migration_lock.is_held:
+                self.execution.clean()  # as another role, or read-only, it could not let go
                 self.migration_lock.release()
 
     @contextmanager
@@ -149,14 +156,14 @@ class PgproofBackend(PostgresqlBackend):  # type: ignore[misc]
                 if not self.migration_lock.is_held:
                     refusals.unfit_session(self.connection, self.home)
                     self.migration_lock.acquire()
-                    self.execution.hold(self.migration_lock.holder_pid)
                     self.ensure_internal_schema_updated()
+                    self.execution.hold(self.migration_lock.holder_pid)
                 yield
             except psycopg2.Error as error:
                 check_interrupted(self.connection)
+                lost = "The session was lost" if self.connection.closed else "Mend the cause"
                 raise UserError(
-                    f"{refusals.told(error)}\n"
-                    "The session was lost; migrate status tells what was done."
+                    f"{refusals.told(error)}\n{lost}; migrate status tells what was done."
                 ) from error
             check_interrupted(self.connection)
 

@@ -403,7 +403,8 @@ def _server(arguments: argparse.Namespace) -> int:
     if arguments.action == "url":
         print(server.url(name))
         return 0
-    return subprocess.call([server.bindir / "psql", "-X", server.url(name)])
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+    return subprocess.call([server.bindir / "psql", "-X", server.url(name)], env=ours)
 
 
 # Shared by the commands -------------------------------------------------------------------

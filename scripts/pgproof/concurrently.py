@@ -19,13 +19,20 @@ from pgproof.errors import UserError
 from pgproof.statements import Statement
 
 # On a statement's words: no comments, ASCII letters upper-cased, quoted names as they are.
-_NAME = r'(?:"(?:[^"]|"")+"|[^\s."(;]+)'
-_QUALIFIED = rf"{_NAME}(?: ?\. ?{_NAME})*"
+# A quoted name needs no blank around it. What does not match to its end is not understood: U&"".
+_QUOTED = r'"(?:[^"]|"")+"'
+_PLAIN = r'[^\s."(;]+'
+_QUALIFIED = rf"(?:{_QUOTED}|{_PLAIN})(?: ?\. ?(?:{_QUOTED}|{_PLAIN}))*"
+_BUILDS = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY\b")
 _CREATE = re.compile(
-    rf"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (?:IF NOT EXISTS )?"
-    rf"(?:(?!ON )(?P<name>{_NAME}) )?ON (?:ONLY )?(?P<table>{_QUALIFIED})"
+    rf'{_BUILDS.pattern} ?(?:IF NOT EXISTS(?=[ "]) ?)?'
+    rf'(?P<name>{_QUOTED}|(?!ON[ "]){_PLAIN}(?= )) ?ON(?=[ "]) ?(?:ONLY(?=[ "]) ?)?'
+    rf"(?P<table>{_QUALIFIED}) ?(?:\(|USING\b)"
 )
-_DROP = re.compile(rf"DROP INDEX CONCURRENTLY (?:IF EXISTS )?(?P<index>{_QUALIFIED})")
+_DROP = re.compile(
+    rf'DROP INDEX CONCURRENTLY(?=[ "]) ?(?:IF EXISTS(?=[ "]) ?)?(?P<index>{_QUALIFIED})'
+    r"(?: ?(?:CASCADE|RESTRICT))?\Z"
+)
 
 _FIND = """
     SELECT format('%%I.%%I', nspname, c.relname), indisvalid AND indisready,
@@ -47,7 +54,7 @@ class Index:
 
 def is_concurrent(statement: Statement) -> bool:
     """Whether the statement waits for old transactions, so that no lock_timeout must strike it."""
-    return "CONCURRENTLY" in statement.words.split()
+    return "CONCURRENTLY" in re.findall(r"\w+", re.sub(_QUOTED, " ", statement.words))
 
 
 @contextmanager
@@ -67,15 +74,19 @@ def unhurried(cursor: Any, statement: Statement) -> Iterator[None]:
 
 
 def is_nameless(statement: Statement) -> bool:
-    """Whether it builds an index without a name, which no second run could know again."""
-    match = _CREATE.match(statement.words)
-    return match is not None and match["name"] is None
+    """Whether it builds an index without a name that a second run could know again."""
+    return bool(_BUILDS.match(statement.words) and not _CREATE.match(statement.words))
+
+
+def rebuilds(statement: Statement) -> bool:
+    """Whether it is a REINDEX CONCURRENTLY, which leaves an INVALID index of another name."""
+    return statement.words.startswith("REINDEX") and is_concurrent(statement)
 
 
 def find(cursor: Any, statement: Statement) -> Index | None:
     """Return the index that a CREATE INDEX CONCURRENTLY names, if it is there."""
     match = _CREATE.match(statement.words)
-    if not match or not match["name"]:
+    if not match:
         return None
     cursor.execute(_FIND, [match["table"], _folded(match["name"])])
     row = cursor.fetchone()

@@ -11,10 +11,10 @@ import os
 import random
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from datetime import UTC, datetime
-from functools import cache
+from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any
 
 import psycopg2
@@ -61,18 +61,32 @@ class Execution:
         self.observe: Observe = lambda *_: nullcontext()
         self._clean = CLEAN
         self._lines: dict[str, str] = {}  # what records each operation, but for the values
+        self._newest = datetime.min  # of the log: nothing that we write is older
         if settings.schema:
             schema = sql.Literal(settings.schema).as_string(session)
             self._clean += f"; SELECT set_config('search_path', quote_ident({schema}), false)"
 
     def hold(self, server: object) -> None:
-        """Run on the server process `server` alone, which has the lock, and with our settings."""
+        """Run on the server process `server` alone, which has the lock, and with our settings.
+
+        The tables of history are there by now.
+        """
         self.holder = server
         self._lines.clear()
+        log = sql.Identifier(self.home, "_yoyo_log")
+        with self.session.cursor() as cursor:
+            cursor.execute(sql.SQL("SELECT max(created_at_utc) FROM {}").format(log))
+            ((newest,),) = cursor.fetchall()
+        self._newest = newest or self._newest
         for name, value in lost_settings(self.session):
             pair = sql.SQL("; SELECT set_config({}, {}, false)")
             both = pair.format(sql.Literal(name), sql.Literal(value))
             self._clean += both.as_string(self.session)
+
+    def clean(self) -> None:
+        """Undo what a file that failed outside a transaction has changed in the session."""
+        with suppress(psycopg2.Error), self.session.cursor() as cursor:
+            cursor.execute(self._clean)
 
     def run(self, migration: Any, operation: str) -> None:
         """Apply, roll back, mark or unmark one migration, or run a hook; Failed if it cannot."""
@@ -135,13 +149,16 @@ class Execution:
             return ""
         if operation not in self._lines:
             self._lines[operation] = self._line(operation)
+        # The server's clock, for those of the clients differ; and even if that was put back since,
+        # the order of the log is that of what happened.
+        self._newest += timedelta(microseconds=1)
         sums = getattr(migration, "checksums", None)
         values = {
             "key": os.urandom(16).hex(),  # as random as the uuid that yoyo puts there
             "hash": migration.hash,
             "id": migration.id,
             "note": sums and history.comment(sums["forward"], sums["rollback"], seconds),
-            "now": datetime.now(UTC).replace(tzinfo=None),
+            "after": self._newest,
         }
         line: bytes = cursor.mogrify(self._lines[operation], values)
         return line.decode()
@@ -154,11 +171,12 @@ class Execution:
             "INSERT INTO {log} (id, migration_hash, migration_id, operation, username, hostname, "
             "comment, created_at_utc) VALUES (CASE pg_backend_pid() WHEN {holder} THEN %(key)s "
             "ELSE (pg_backend_pid() || {stranger})::integer::text END, "
-            "%(hash)s, %(id)s, {operation}, {user}, {host}, %(note)s, %(now)s)"
+            "%(hash)s, %(id)s, {operation}, {user}, {host}, %(note)s, "
+            "greatest(clock_timestamp() AT TIME ZONE 'UTC', %(after)s)) RETURNING created_at_utc"
         )
         if operation in ("apply", "mark"):
-            row = "(%(hash)s, %(id)s, %(now)s)"
-            line = f"WITH log AS ({line}) INSERT INTO {{applied}} VALUES {row}"
+            row = "SELECT %(hash)s, %(id)s, created_at_utc FROM log"
+            line = f"WITH log AS ({line}) INSERT INTO {{applied}} {row}"
         elif operation in ("rollback", "unmark"):
             line = f"WITH log AS ({line}) DELETE FROM {{applied}} WHERE migration_hash = %(hash)s"
         quoted = {
@@ -195,26 +213,42 @@ class Execution:
     def _statements(self, migration: Any, operation: str) -> None:
         """Run what cannot be in a transaction; history follows the last statement.
 
-        A first line of log tells the next run that this one began.
+        A first line of log tells the next run that this one began; but a hook runs each time.
         """
         begun = history.begun(self.session, self.home).get(migration.id)
-        if begun is None:
+        if begun is None and operation != "hook":
             self.note(migration, "begin")
-        half = "rollback" if operation == "rollback" else "forward"
-        edited = begun is not None and begun[half] != migration.checksums[half]
         started = time.perf_counter()
         with self.session.cursor() as cursor:
             cursor.execute(self._clean)
             for statement in _half(migration, operation):
                 check_interrupted(self.session)
-                if concurrently.is_done(cursor, statement, begun is not None, edited):
-                    continue
-                with concurrently.unhurried(cursor, statement):
-                    self._patiently(
-                        lambda s=statement: self._send(cursor, migration, operation, s)  # type: ignore[misc]
-                    )
+                self._patiently(partial(self._once, cursor, migration, operation, statement, begun))
                 concurrently.assert_valid(cursor, statement)
         self._transaction(migration, operation, (), time.perf_counter() - started)
+
+    def _once(
+        self,
+        cursor: Any,
+        migration: Any,
+        operation: str,
+        statement: Statement,
+        begun: Mapping[str, str | None] | None,
+    ) -> None:
+        """Run a statement outside a transaction, unless the run that had `begun` has done it.
+
+        What that one, or a try before this, left INVALID is dropped first.
+        """
+        half = "rollback" if operation == "rollback" else "forward"
+        edited = begun is not None and begun[half] != migration.checksums[half]
+        try:
+            if concurrently.is_done(cursor, statement, begun is not None, edited):
+                return
+        except psycopg2.Error as error:
+            check_interrupted(self.session)
+            raise self._failed(error, migration, operation, statement) from error
+        with concurrently.unhurried(cursor, statement):
+            self._send(cursor, migration, operation, statement)
 
     def _send(
         self, cursor: Any, migration: Any, operation: str, statement: Statement, opening: str = ""

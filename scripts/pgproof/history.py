@@ -43,6 +43,8 @@ _BEGUN = """
         SELECT DISTINCT ON (migration_id) migration_id, operation, comment FROM {0}._yoyo_log
         WHERE migration_id IN (
             SELECT migration_id FROM {0}._yoyo_log WHERE operation = 'begin')
+            AND operation IN ('begin', 'apply', 'mark', 'rollback', 'unmark')
+            AND migration_id NOT LIKE 'post-apply%'  -- a hook is no migration, and has no end
         ORDER BY migration_id, created_at_utc DESC
     ) l WHERE operation = 'begin'
 """
@@ -172,16 +174,17 @@ def _rows(session: connection, schema: str, query: str) -> list[tuple[Any, ...]]
     with session.cursor() as cursor:
         # Not information_schema, which yoyo asks: it hides what the role may not read.
         cursor.execute(
-            "SELECT count(*) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+            "SELECT count(*), quote_ident(current_user) "
+            "FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
             "WHERE nspname = %s AND relname IN ('_yoyo_migration', '_yoyo_log')",
             [schema],
         )
-        if cursor.fetchone() != (2,):
+        ((tables, user),) = cursor.fetchall()
+        if tables < 2:
             return []
         try:
             cursor.execute(query.format(quoted))
         except psycopg2.errors.InsufficientPrivilege as error:
-            user = session.info.user
             raise UserError(
                 f"role {user} may not read yoyo's history: {error.diag.message_primary}\n"
                 f"As its owner, run: GRANT USAGE ON SCHEMA {quoted} TO {user}; "

@@ -77,9 +77,12 @@ class MigrationLock:
         """Let go of the lock, if it is held."""
         if self.is_held:
             self.is_held = False
-            with suppress(psycopg2.Error):  # the session is gone, and the lock with it
-                self._run("DELETE FROM {table} WHERE pid = -pg_backend_pid()")
-                self._one("SELECT pg_advisory_unlock(%(key)s)")
+            for step in (
+                "DELETE FROM {table} WHERE pid = -pg_backend_pid()",
+                "SELECT pg_advisory_unlock(%(key)s)",
+            ):
+                with suppress(psycopg2.Error):  # the session is gone, and the lock with it
+                    self._run(step)
 
     def holder(self) -> str | None:
         """Say who holds the lock, or None: one of ours by its session, stock yoyo by its row."""

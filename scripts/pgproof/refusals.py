@@ -202,10 +202,11 @@ def unfit_files(
                 "Give it the next number, and run again."
             )
     _dependencies(files, wanted, records, operation)
-    if operation in ("apply", "rollback"):
-        for migration in wanted:
-            if migration.is_raw_sql():
-                _unfit_file(migration)
+    for migration in filter(lambda wish: wish.is_raw_sql(), wanted):
+        if operation in ("apply", "rollback"):
+            _unfit_file(migration, operation)
+        elif operation == "hook":
+            unfit_statements(migration)
 
 
 def _dependencies(
@@ -236,8 +237,13 @@ def _dependencies(
                 )
 
 
-def _unfit_file(migration: Any) -> None:
+def _unfit_file(migration: Any, operation: str) -> None:
     rollback = migrations.rollback_path(migration)
+    if operation == "apply" and not migration.forward:
+        raise UserError(
+            f"{migrations.shown(migration.path)} has no statement: it would change nothing\n"
+            "Write what it is to do, or remove both its files."
+        )
     if migration.checksums["rollback"] == "none":
         raise UserError(f"{migration.id} has no rollback file\nWrite {migrations.shown(rollback)}.")
     if not migration.rollback:
@@ -267,8 +273,15 @@ def unfit_statements(migration: Any) -> None:
                 )
             if concurrently.is_nameless(statement):
                 raise UserError(
-                    f"{_place(path, statement)}: an index built CONCURRENTLY needs a name\n"
-                    "Name it, so that the next run knows it again if this one is cut off."
+                    f"{_place(path, statement)}: an index built CONCURRENTLY needs a plain name\n"
+                    "Name it, and its table, without U&: the next run is to know it again if this "
+                    "one is cut off."
+                )
+            if concurrently.rebuilds(statement):
+                raise UserError(
+                    f"{_place(path, statement)}: REINDEX CONCURRENTLY, cut off, would leave an "
+                    "INVALID index\n"
+                    "Build another index CONCURRENTLY and drop the old one; or run it by hand."
                 )
 
 
@@ -317,8 +330,11 @@ def _left(migration: Any, operation: str, statement: Statement | None, session: 
         return (
             f"The session was lost as {migration.id} committed: migrate status tells the outcome."
         )
+    again = "mend the cause, and run again."
+    if operation == "hook":  # no run that applies nothing comes to it
+        again = "the migrations stay. Mend it, and run it by hand or with the next migration."
     if migration.use_transactions:
-        return f"Nothing of {migration.id} was kept; mend the cause, and run again."
+        return f"Nothing of {migration.id} was kept; {again}"
     half = migration.rollback if operation == "rollback" else migration.forward
     number = half.index(statement) if statement in half else len(half)
     left = f"{migration.id} is not transactional: {number} of its {len(half)} statements are done"
@@ -327,4 +343,4 @@ def _left(migration: Any, operation: str, statement: Statement | None, session: 
             index = concurrently.find(cursor, statement)
         if index is not None and not index.is_valid:
             left += f"; index {index.name} is INVALID, and the next run builds it anew"
-    return f"{left}. Mend the cause, and run again."
+    return f"{left}. {again[0].upper()}{again[1:]}"

@@ -141,6 +141,8 @@ def _on_own_server(major: int | None, options: str) -> Iterator[Databases]:
     server = Server(home, find_binaries(major), UNSAFE_BUT_FAST)
     try:
         server.start()
+        with server.session():
+            pass  # it is ours, and no other that libpq's variables lead to
         # PGOPTIONS may well say that the session with the live server is to write nothing.
         writable = {"options": f"-c default_transaction_read_only=off {options}"}
         yield from _dropped_at_the_end(Databases({**server.parameters(), **writable}))

@@ -18,10 +18,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import psycopg2
-from psycopg2 import errors, sql
+from psycopg2 import errors, extensions, sql
 
 from pgproof.binaries import (
     find_binaries,
@@ -40,6 +40,24 @@ START_SECONDS = 120.0  # a start after a crash replays the log first
 ORPHAN_SECONDS = 10.0  # how long the children of a server killed by force may take to end
 STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))
 SOCKET_BYTES = 103  # of a socket's path on macOS; Linux allows 107
+
+# What libpq would else take from its variables or from a service, and so end up elsewhere (hostaddr
+# goes before host) or fail: our socket knows no password, no TLS and no GSSAPI.
+PINNED = {
+    "hostaddr": "",
+    "options": "",
+    "requirepeer": "",
+    "channel_binding": "disable",
+    "gssencmode": "disable",
+    "target_session_attrs": "any",
+}
+PINNED_SINCE_16 = {"require_auth": "", "sslcertmode": "disable"}  # an older libpq knows neither
+
+# A stranger's server need not let us read the setting. As bytes, for a path need not be UTF-8.
+_IS_OURS = """
+    SELECT pg_has_role('pg_read_all_settings', 'USAGE')
+        AND textsend(current_setting('data_directory')) = %s
+"""
 
 
 @dataclass(frozen=True)
@@ -107,30 +125,49 @@ class Server:
         return self._postmaster() is not None
 
     def url(self, database: str = "postgres") -> str:
-        """A libpq URL of a database, over the unix socket."""
-        host = quote(str(self._sockets()), safe="")
-        return f"postgresql:///{quote(database, safe='')}?host={host}&port=5432&user=postgres"
+        """A libpq URL of a database, over the unix socket, whatever libpq's variables say."""
+        query = urlencode({**self._place(), **PINNED}, quote_via=quote, safe="")
+        return f"postgresql:///{quote(database, safe='')}?{query}"
 
     def parameters(self, database: str = "postgres") -> dict[str, Any]:
         """The same for ``psycopg2.connect(**…)``."""
-        host = str(self._sockets())
-        return {"host": host, "port": "5432", "user": "postgres", "dbname": database}
+        newer = PINNED_SINCE_16 if extensions.libpq_version() >= 16_00_00 else {}
+        return {**self._place(), "dbname": database, **PINNED, **newer}
 
-    def create_database(self, name: str) -> bool:
-        """Create a database; False if it was there, or if another process made it meanwhile."""
+    def _place(self) -> dict[str, str]:
+        return {"host": str(self._sockets()), "port": "5432", "user": "postgres"}
+
+    @contextmanager
+    def session(self) -> Iterator[Any]:
+        """Yield the cursor of an autocommit session; UserError if no server answers, or another.
+
+        To be asked before anything is made on the server, for it would be made on that other one.
+        """
         try:
             with closing(psycopg2.connect(**self.parameters())) as connection:
                 connection.autocommit = True
                 cursor = connection.cursor()
-                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s::name", [name])
-                if cursor.fetchone():
-                    return False
-                with suppress(errors.DuplicateDatabase, errors.UniqueViolation):
-                    cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-                    return True
-                return False
+                cursor.execute(_IS_OURS, [os.fsencode(self._path())])
+                if cursor.fetchone() != (True,):
+                    raise UserError(
+                        f"another server answers in place of the embedded one in {self.home}\n"
+                        "Nothing was made there. Unset libpq's variables (env | grep ^PG), and "
+                        "run again."
+                    )
+                yield cursor
         except psycopg2.OperationalError as error:
             raise UserError(f"the embedded server does not answer: {error}".strip()) from None
+
+    def create_database(self, name: str) -> bool:
+        """Create a database; False if it was there, or if another process made it meanwhile."""
+        with self.session() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s::name", [name])
+            if cursor.fetchone():
+                return False
+            with suppress(errors.DuplicateDatabase, errors.UniqueViolation):
+                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+                return True
+            return False
 
     def log(self) -> Path:
         """The server's log, which is appended to at every start."""

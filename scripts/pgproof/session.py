@@ -30,6 +30,7 @@ WAKE = 0.1  # seconds between two looks around while a statement runs
 LOOK_FOR_BLOCKERS = 0.06  # seconds of waiting after which somebody may be in the way
 GHOST_CHECK = "-c client_connection_check_interval=500ms"
 ARRIVED = "-c pgproof.settings=arrived"  # shows whether a pooler dropped the others
+LONGEST = 596 * 3600  # seconds that a lock_timeout can be: its milliseconds are an int of C
 ASIDE = 10.0  # seconds that a question on a second connection may take
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h)?")
@@ -57,6 +58,7 @@ class Settings:
     """
 
     lock_timeout: float = 0.2
+    insists: bool = False  # that lock_timeout was given, and goes before that of PGOPTIONS
     lock_retries: int = 20
     wait: float = 30.0
     schema: str | None = None
@@ -64,10 +66,12 @@ class Settings:
     @classmethod
     def take(cls, arguments: dict[str, str]) -> "Settings":
         """Take the settings out of a URL's arguments; UserError for one that is no duration."""
-        taken: dict[str, Any] = {}
+        taken: dict[str, Any] = {"insists": "lock_timeout" in arguments}
         for name in ("lock_timeout", "wait"):
             if name in arguments:
                 taken[name] = seconds(name, arguments.pop(name))
+        if taken.get("lock_timeout", 0) > LONGEST:
+            raise UserError("lock_timeout is more than PostgreSQL takes\nGive 596h at most.", 2)
         if "lock_retries" in arguments:
             text = arguments.pop("lock_retries")
             if not text.isdecimal():
@@ -130,10 +134,14 @@ def connect(parameters: Mapping[str, str], settings: Settings) -> Session:
     """Return an autocommit session; UserError where the server cannot be reached.
 
     The timeouts are start-up options, so that a RESET in a file does not lose them. They are put
-    before PGOPTIONS and the URL's own `options`, which psycopg2's argument would discard.
+    before PGOPTIONS and the URL's own `options`, which psycopg2's argument would discard; but a
+    lock_timeout that was given comes last, which counts.
     """
-    own = f"{ARRIVED} -c lock_timeout={round(settings.lock_timeout * 1000)}ms"
-    given = f"{os.environ.get('PGOPTIONS', '')} {parameters.get('options', '')}"
+    # What is no whole millisecond is not to become 0, which is to wait for ever.
+    milliseconds = max(round(settings.lock_timeout * 1000), int(settings.lock_timeout > 0))
+    timeout = f"-c lock_timeout={milliseconds}ms"
+    others = f"{os.environ.get('PGOPTIONS', '')} {parameters.get('options', '')}"
+    options = f"{others} {timeout}" if settings.insists else f"{timeout} {others}"
     arguments: dict[str, Any] = {
         "application_name": "migrate",
         **parameters,
@@ -142,12 +150,14 @@ def connect(parameters: Mapping[str, str], settings: Settings) -> Session:
     }
     try:
         try:
-            made = psycopg2.connect(**{**arguments, "options": f"{own} {GHOST_CHECK} {given}"})
+            made = psycopg2.connect(
+                **{**arguments, "options": f"{ARRIVED} {GHOST_CHECK} {options}"}
+            )
         except psycopg2.OperationalError as error:
             # Not every platform can watch a socket, and the server says so on connecting.
             if "client_connection_check_interval" not in str(error):
                 raise
-            made = psycopg2.connect(**{**arguments, "options": f"{own} {given}"})
+            made = psycopg2.connect(**{**arguments, "options": f"{ARRIVED} {options}"})
     except psycopg2.OperationalError as error:
         if "unsupported startup parameter" in str(error):
             raise UserError(
@@ -155,7 +165,7 @@ def connect(parameters: Mapping[str, str], settings: Settings) -> Session:
                 "Connect to the server itself: a migration needs a session of its own."
             ) from None
         raise database.refused(error) from None
-    made.started_with = f"{own} {given}"
+    made.started_with = f"{ARRIVED} {options}"
     made.autocommit = True
     made.notices = deque()  # psycopg2 would drop all but the last fifty from its list
     return cast(Session, made)

@@ -381,9 +381,54 @@ def test_a_lock_timeout_of_pgoptions_goes_before_the_default(
     assert "lock_timeout is 1s\n" in done.stderr
 
 
+def test_an_index_that_meets_its_files_own_lock_timeout_is_tried_again_from_the_start(
+    db: Database, folder: Path, start: Start
+) -> None:
+    own = f"{OUTSIDE}SET lock_timeout = '100ms';\n"
+    write(folder, "0001_index", f"{own}CREATE INDEX CONCURRENTLY held_idx ON public.held (id);")
+    holder = in_the_way(db)
+    said = told(MIGRATE, lock_retries="1").on(folder).up(db, code=1).stderr
+    assert "canceling statement due to lock timeout; in the way: process" in said
+    assert "index public.held_idx is INVALID, and the next run builds it anew" in said
+    process = start(MIGRATE)
+    until(lambda: waiting(db, "virtualxid"))
+    holder.close()
+    ended(process, 0)
+    assert db.value("SELECT indisvalid FROM pg_index WHERE indrelid = 'public.held'::regclass")
+
+
+@OURS
+def test_a_lock_timeout_that_is_given_goes_before_that_of_pgoptions(
+    runner: Runner, db: Database, folder: Path
+) -> None:
+    write(folder, "0001_tell", LOCK_TIMEOUT)
+    done = told(runner, lock_timeout="0.4ms").on(folder).up(db, PGOPTIONS="-c lock_timeout=9s")
+    assert "lock_timeout is 1ms\n" in done.stderr, "and no 0, which is to wait for ever"
+
+
+def test_a_lock_timeout_that_postgresql_does_not_take_is_refused(
+    db: Database, folder: Path
+) -> None:
+    write(folder, "0001_tell", LOCK_TIMEOUT)
+    assert (
+        told(MIGRATE, lock_timeout="597h")
+        .on(folder)
+        .up(db, code=2)
+        .stderr.endswith(
+            "migrate: lock_timeout is more than PostgreSQL takes\nGive 596h at most.\n"
+        )
+    )
+    told(MIGRATE, lock_timeout="596h").on(folder).up(db)
+
+
 # Row 6: an index whose build fails half-way ----------------------------------------------------
 
 HALF_BUILT = {
+    "no blanks": (
+        'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS"a b"ON"On"(id)',
+        'public."On"',
+        'public."a b"',
+    ),
     "IF NOT EXISTS": (
         "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS twice_key ON public.twice (id)",
         "public.twice",
