@@ -255,7 +255,15 @@ def test_what_cannot_be_reached(
     [
         ("nonsense", "is not a URL"),
         ("mysql://root:hunter2@host/db", "begins with mysql://"),
+        ("host=h password=hunter2://x", "is not a URL"),
         ("postgresql://bob:hun/ter2@host/db", "an @ after its first /"),
+        ("postgresql://bob:hun@ter2@host/db", "more than one @"),
+        ("postgresql://bob:hun?ter2@host/db", "a ? before its @"),
+        ("postgresql://[::1/db?password=hunter2", "cannot be read"),
+        ("postgresql:///db?pass%77ord=hunter2%zz", "cannot be read"),
+        ("postgresql://bob:hun[ter2@no-such-host.invalid/db", "could not translate"),
+        ("postgresql://bob:hun[t]er2@no-such-host.invalid/db", "could not translate"),
+        ("postgresql://bob:hun\uff1ater2@no-such-host.invalid/db", "could not translate"),
         ("postgresql://bob:hunter2@host:port/db", 'invalid integer value "port"'),
         ("postgresql://bob:hunter2@host/db?nonsense=1", "cannot be read"),
         ("postgresql://bob:%zz@host/db", "cannot be read"),
@@ -264,16 +272,14 @@ def test_what_cannot_be_reached(
         ("postgresql://bob:hunter2@no-such-host.invalid/db", "could not translate"),
     ],
 )
-@pytest.mark.parametrize("way", ["option", "variable"])
+@pytest.mark.parametrize("way", [["up", "--database"], ["prove", "--on"], ["up"]])
 def test_a_bad_url_is_refused_and_no_password_shown(
-    url: str, cause: str, way: str, db: Database
+    url: str, cause: str, way: list[str], db: Database
 ) -> None:
-    if way == "option":
-        done = run(sys.executable, "-m", "pgproof", "up", "--database", url,
-                   environment=db.environment, code=None)  # fmt: skip
-    else:
-        done = run(sys.executable, "-m", "pgproof", "up",
-                   environment={**db.environment, "DATABASE_URL": url}, code=None)  # fmt: skip
+    words = [*way, url] if way[1:] else way
+    environment = db.environment if way[1:] else {**db.environment, "DATABASE_URL": url}
+    done = run(sys.executable, "-m", "pgproof", *words, environment=environment, code=None)
+    assert "Traceback" not in done.stderr
     assert done.returncode in (1, 2)
     assert cause in done.stderr
     for secret in ("hunter2", "ter2", "hun/"):

@@ -437,6 +437,10 @@ def test_a_database_under_two_names_is_migrated_once(ships: Ships, tmp_path: Pat
         ("mysql://bob:hunter2@h/db\n", "line 1 begins with mysql://"),
         ("postgresql://bob:hun/ter2@h/db\n", "line 1 has an @ after its first /"),
         ("postgresql://bob:12#hunter2@h/db\n", "line 1 has a #"),
+        ("postgresql://bob:12@hunter2@h/db\n", "line 1 has more than one @"),
+        ("postgresql://bob:12?hunter2@h/db\n", "line 1 has a ? before its @"),
+        ("postgresql://bob:hunter2\0@h/db\n", "line 1: neither a URL nor"),
+        ("al\0pha\n", "line 1: neither a URL nor"),
         ("postgresql://h/db?wait=hunter2\n", "is not a duration"),
         (b"\xff\n", "is not UTF-8"),
         (None, "No such file or directory"),
@@ -461,6 +465,7 @@ def test_a_list_that_is_wrong_is_refused_whole(
     ("url", "shown"),
     [
         ("postgresql://bob:a:b%40@h:1/db", "postgresql://bob@h:1/db"),
+        ("postgresql://bob:a[b\uff1a]@[::1]/db?user=a@b", "postgresql://bob@[::1]/db?user=a@b"),
         ("postgresql:///db?host=/tmp&password=x", "postgresql:///db?host=/tmp"),
         ("postgres://bob:x@/db?pass%77ord=x", "postgres://bob@/db"),
         (

@@ -309,7 +309,7 @@ def _prove(arguments: argparse.Namespace) -> int:
     project, files = _files(arguments)
     ids = [migration.id for migration in files]
     wanted = [migrations.find(name, ids) for name in arguments.id]
-    server = database.choose(arguments.on, dict).parameters if arguments.on else None
+    server = database.from_url(arguments.on, "--on").parameters if arguments.on else None
     width = max(len(text) for text in ("migration", *(wanted or ids)))
     is_plain = not (arguments.json or arguments.markdown)
     if is_plain:
