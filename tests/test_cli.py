@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from database import IDS, SQL, Database, run
+from pgproof import arguments
 from pgproof.cli import main
 from pgproof.server import Server, find_binaries
 
@@ -211,6 +212,21 @@ def said(db: Database, *words: str | Path, code: int = 1, lines: int = 2, **vari
 def test_an_unknown_command_or_option_is_usage(db: Database) -> None:
     for words in (["sideways"], ["up", "--sideways"], [], ["down", "--steps", "0"]):
         assert migrate(db, *words, code=2).stderr.startswith("usage: migrate")
+
+
+@pytest.mark.parametrize("command", arguments.COMMANDS, ids=lambda command: command.name)
+def test_a_value_that_is_empty_is_usage(
+    command: arguments.Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as `--plan "$PLAN"` where PLAN is not set."""
+    options = {**command.options, **command.either, **arguments.SQL}
+    names = [name.split()[0] for name, how in options.items() if "action" not in how]
+    for name in names:
+        words = [command.name, name, ""] if name.startswith("-") else [command.name, ""]
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 2
+        assert re.search(f"argument (-d/)?({name}|NAME|ID)", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("wanted", ["0001_initial_shema", "initial", "initial_schema"])
