@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from database import IDS, SQL, Database, run
 from pgproof import arguments
 from pgproof.cli import main
 from pgproof.server import Server, find_binaries
+from running import migrating, wait_until
 
 COMMANDS = (
     "up",
@@ -63,6 +65,15 @@ def tables(db: Database) -> list[str]:
     return [name for (name,) in found]
 
 
+def shell(db: Database, folder: Path, line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of sh, in which $M is the command without its words, and $SQL the folder."""
+    named = {"M": f"{sys.executable} -m pgproof", "SQL": str(folder)}
+    done = run("sh", "-c", line, environment={**db.environment, **named}, code=None)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    return done
+
+
 # What it does ---------------------------------------------------------------------------------
 
 
@@ -95,7 +106,66 @@ def test_one_line_a_migration_with_its_time(db: Database, folder: Path) -> None:
     assert done.stderr.startswith(f"database {db.dbname} on ")
     assert "rolled back 0003_plum [" in migrate(db, "down", "--sql", folder).stdout
     nothing = migrate(db, "up", "--to", "1", "--sql", folder)
-    assert nothing.stdout == "nothing to apply: 3 migrations known, none pending\n"
+    assert nothing.stdout == "nothing to apply: 3 migrations known, none pending up to 0001_apple\n"
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "error"),
+    [
+        (">/dev/full", 1, "No space left on device; all the rest was done"),
+        (">&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+        ("2>&-", 0, ""),
+        ("--json <&- 2>&-", 0, ""),
+    ],
+)
+def test_a_run_goes_on_whatever_becomes_of_what_it_prints(
+    out: str, code: int, error: str, db: Database, folder: Path
+) -> None:
+    done = shell(db, folder, f"$M up --sql $SQL {out}")
+    assert done.returncode == code
+    assert error in done.stderr
+    assert tables(db) == ["apple", "pear", "plum"]
+    if "json" in out:
+        assert len(json.loads(done.stdout)["applied"]) == 3
+    assert shell(db, folder, f"$M down --all --sql $SQL <&- {out}").returncode == 2
+    assert len(tables(db)) == 3
+
+
+def test_a_run_goes_on_when_its_reader_leaves(db: Database, folder: Path) -> None:
+    done = shell(db, folder, "{ $M up --sql $SQL; echo $? >&2; } | head -n 1")
+    assert done.stdout.startswith("applied 0001_apple")
+    assert done.stderr.endswith("Broken pipe; all the rest was done\n1\n")
+    assert tables(db) == ["apple", "pear", "plum"]
+
+
+def test_a_closed_input_and_a_full_output_are_told(db: Database, folder: Path) -> None:
+    done = shell(db, folder, "$M up --targets - --sql $SQL <&-")
+    assert (done.returncode, "names no database" in done.stderr) == (2, True)
+    done = shell(db, folder, "$M status --sql $SQL >/dev/full")
+    assert (done.returncode, "standard output: No space" in done.stderr) == (1, True)
+
+
+def test_an_interruption_claims_no_rollback_of_what_has_none(db: Database, folder: Path) -> None:
+    text = "-- transactional: false\nCREATE TABLE public.stays ();\nSELECT pg_sleep(60);\n"
+    (folder / "0004_stays.sql").write_text(text)
+    (folder / "0004_stays.rollback.sql").write_text("DROP TABLE public.stays;\n")
+    asleep = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
+    with migrating(db, "up", folder=folder) as process:
+        assert wait_until(lambda: db.query(f"{asleep} AND datname = current_database()"), process)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "what ran in a transaction was rolled back\nOf a file that is not" in said
+    assert db.value("SELECT to_regclass('public.stays') IS NOT NULL")
+    assert "interrupted   0004_stays" in migrate(db, "status", "--sql", folder).stdout
+
+
+def test_a_name_that_cannot_be_printed(db: Database, tmp_path: Path) -> None:
+    for half in ("", ".rollback"):
+        (tmp_path / f"0001_caf\xe9{half}.sql").write_text("SELECT 1;")
+    done = migrate(db, "up", "--sql", tmp_path, PYTHONIOENCODING="ascii")
+    assert done.stdout.startswith(r"applied 0001_caf\xe9 [")
 
 
 def test_status_and_its_exit_code(db: Database, folder: Path) -> None:

@@ -307,13 +307,10 @@ def test_a_signal_ends_what_still_connects(ships: Ships) -> None:
     assert [row["state"] for row in json.loads(stdout)["databases"]] == ["interrupted"]
 
 
-def test_a_reader_that_goes_away_stops_the_run(ships: Ships) -> None:
+def test_a_reader_that_goes_away_does_not_stop_the_run(ships: Ships) -> None:
     names = [f"unheard_{letter}" for letter in "abcdefgh"]
     ships.make(*names)
-    ships.up(ships.urls(names), "--to", "1", code=0)
-    for name in names[2:]:
-        ships.query(name, "INSERT INTO public.item VALUES (60)")
-    # Of three, two have more to say than a pipe holds, and one sleeps.
+    # Each has more to say than a pipe holds.
     loud = f"DO $$ BEGIN RAISE NOTICE '%', repeat('x', {1 << 20}); END $$;\n"
     path = ships.folder / "0003_unique.sql"
     path.write_text(path.read_text() + loud)
@@ -322,9 +319,8 @@ def test_a_reader_that_goes_away_stops_the_run(ships: Ships) -> None:
     assert process.stderr
     process.stdout.close()
     process.stderr.close()
-    assert process.wait(30) == 1
-    assert ships.sessions() == 0
-    assert all(ships.applied(name) in (IDS[:1], IDS[:2], IDS) for name in names)
+    assert process.wait(60) == 1
+    assert all(ships.applied(name) == IDS for name in names)
 
 
 # When the run itself is killed --------------------------------------------------------------------
