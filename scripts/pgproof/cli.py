@@ -312,7 +312,9 @@ def _baseline(arguments: argparse.Namespace) -> int:
     to = migrations.find(arguments.to, [m.id for m in files])
     backend = _backend(arguments, project)
     parked = arguments.parked or project.parked
-    difference = baseline.difference(backend, files, to, parked)
+    difference, notes = baseline.difference(backend, files, to, parked, project.partitioned)
+    for note in notes:
+        _tell(note)
     if difference:
         print("\n".join(difference))
         raise UserError(
