@@ -476,6 +476,15 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str, tmp_path: Pat
     assert target.name == shown
 
 
+def test_a_database_that_is_not_named_is_its_users(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.txt"
+    path.write_text("postgresql://alice@h\npostgresql://bob@h\n")
+    assert len(fleet.read(str(path))) == 2
+    path.write_text("postgresql://alice@h\npostgresql://bob@h/alice\n")
+    with pytest.raises(UserError, match="is on line 1 already"):
+        fleet.read(str(path))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -141,8 +141,11 @@ def _target(word: str, line: int, named_by: str) -> Target:
 
 
 def _place_of(target: Target) -> tuple[str | None, ...]:
-    usual = {"port": os.environ.get("PGPORT", "5432")}
-    return tuple(target.database.parameters.get(name, usual.get(name)) for name in _PLACE)
+    told = target.database.parameters
+    # A database that nobody names is called as its user is.
+    name = os.environ.get("PGDATABASE", told.get("user"))
+    usual = {"port": os.environ.get("PGPORT", "5432"), "dbname": name}
+    return tuple(told.get(part, usual.get(part)) for part in _PLACE)
 
 
 # The run ----------------------------------------------------------------------------------------
