@@ -250,6 +250,25 @@ def test_new_writes_the_next_pair(db: Database, folder: Path) -> None:
     migrate(db, "down", "--all", "--yes", "--sql", folder)
 
 
+def test_new_comes_after_what_yoyo_takes_and_depends_can_name(db: Database, folder: Path) -> None:
+    (folder / "0004_program.py").write_text("steps = []\n")
+    for name in ("0005 odd name", "post-apply"):
+        (folder / f"{name}.sql").write_text("SELECT 1;\n")
+    migrate(db, "new", "add", "fig", "--sql", folder)
+    assert "-- depends: 0004_program\n" in (folder / "0006_add_fig.sql").read_text()
+    migrate(db, "status", "--sql", folder)
+
+
+def test_new_writes_both_halves_or_none(db: Database, folder: Path) -> None:
+    (folder / "0004_fig.rollback.sql").write_text("-- somebody's\n")
+    assert "0004_fig.rollback.sql: File exists" in said(db, "new", "fig", "--sql", folder, code=1)
+    assert not (folder / "0004_fig.sql").exists()
+    assert (folder / "0004_fig.rollback.sql").read_text() == "-- somebody's\n"
+    for letters in (240, 300):
+        assert "cannot name" in said(db, "new", "a" * letters, "--sql", folder, code=2)
+    assert len(list(folder.iterdir())) == 7
+
+
 def test_new_begins_a_folder_at_one(db: Database, tmp_path: Path) -> None:
     migrate(db, "new", "first", "step", "--sql", tmp_path / "fresh")
     assert "depends" not in (tmp_path / "fresh" / "0001_first_step.sql").read_text()
@@ -447,6 +466,44 @@ def test_a_file_that_cannot_be_read(
     (folder / "0004_bad.sql").write_bytes(raw)
     assert message in said(db, "up", "--sql", folder, code=1)
     assert tables(db) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("0002_pear.sql", "-- depends: 0003_plum\n", "on one another: 0002_pear, 0003_plum"),
+        ("0004_bad.py", "steps = (", "0004_bad.py cannot be loaded: SyntaxError: "),
+        ("0004_bad.py", "raise KeyError('x')", "cannot be loaded: KeyError: 'x'"),
+        ("0004_bad.py", "__depends__ = {'0009_x'}", "names a migration that is not there"),
+        (os.fsdecode(b"0004_\xe9.sql"), "SELECT 1;\n", r"the name 0004_\udce9 is not UTF-8"),
+        ("0003_plum.rollback.sql/x", "", "0003_plum.rollback.sql: Is a directory"),
+    ],
+    ids=["cycle", "syntax", "error", "__depends__", "name", "folder"],
+)
+def test_a_migration_that_cannot_be_taken(
+    name: str, text: str, message: str, db: Database, folder: Path
+) -> None:
+    path = folder / name
+    if "/" in name:
+        path.parent.unlink()
+        path.parent.mkdir()
+    path.write_text(text)
+    for command in ("up", "status"):
+        assert message in said(db, command, "--sql", folder, code=1)
+    assert tables(db) == []
+
+
+def test_a_folder_with_a_hook_alone(db: Database, tmp_path: Path) -> None:
+    (tmp_path / "post-apply.sql").write_text("SELECT 1;\n")
+    assert migrate(db, "status", "--sql", tmp_path).stdout == ""
+    assert "none pending" in migrate(db, "up", "--sql", tmp_path).stdout
+
+
+def test_repair_passes_over_a_python_program(db: Database, folder: Path) -> None:
+    (folder / "0004_program.py").write_text("steps = []\n")
+    migrate(db, "up", "--sql", folder)
+    (folder / "0002_pear.sql").write_text("-- depends: 0001_apple\n-- edited\nSELECT 1;\n")
+    assert "adopted 0002_pear" in migrate(db, "repair", "--sql", folder).stdout
 
 
 def test_a_bad_name_for_a_new_migration(db: Database, folder: Path) -> None:

@@ -209,7 +209,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
     project, files = _files(arguments)
     states = runner.status(_backend(arguments, project), files)
-    width = max(len(state.id) for state in states)
+    width = max((len(state.id) for state in states), default=0)
     for state in states:
         _say(arguments, f"{state.state:<12}  {state.id:<{width}}  {_details(state)}".rstrip())
     _json(arguments, "migrations", states)
@@ -294,7 +294,7 @@ def _repair(arguments: argparse.Namespace) -> None:
     project, files = _files(arguments)
     wanted = [migrations.find(name, [m.id for m in files]) for name in arguments.id]
     adopted = runner.repair(_backend(arguments, project), files, wanted)
-    sums = {migration.id: migration.checksums for migration in files}
+    sums = {migration.id: migration.checksums for migration in files if migration.is_raw_sql()}
     for record in adopted:
         print(f"adopted {record.id}, applied {record.applied_at:%Y-%m-%d %H:%M:%S} UTC")
         for half, then in (("forward", record.forward), ("rollback", record.rollback)):
