@@ -493,6 +493,39 @@ def test_a_migration_that_cannot_be_taken(
     assert tables(db) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tool = 1\n", ""),
+        ('[tool.pgproof]\npartitioned = ["public.a"]\n', "says is no text"),
+        ("[tool]\npgproof = 1\n", "says is no text"),
+        ("tool =", "Invalid value"),
+        (None, "pyproject.toml: Is a directory"),
+    ],
+)
+def test_a_project_file_that_cannot_be_taken(
+    text: str | None, message: str, db: Database, folder: Path
+) -> None:
+    sql = folder / "sql"
+    sql.mkdir()
+    (sql / "0001_one.sql").write_text("SELECT 1;\n")
+    path = folder / "pyproject.toml"
+    path.mkdir() if text is None else path.write_text(text)
+    done = run(sys.executable, "-m", "pgproof", "drift", "--sql", sql,
+               environment=db.environment, code=None)  # fmt: skip
+    assert done.returncode == (0 if not message else 1 if text is None else 2)
+    assert "Traceback" not in done.stderr
+    assert message in done.stderr
+
+
+def test_a_folder_that_is_gone_and_a_program_that_is_not_there(
+    db: Database, folder: Path, tmp_path: Path
+) -> None:
+    done = shell(db, folder, "mkdir $SQL/gone; cd $SQL/gone; rmdir $SQL/gone; $M up --sql $SQL")
+    assert (done.returncode, "the current folder is gone" in done.stderr) == (2, True)
+    assert "surrogates not allowed" in said(db, "plan", "--parked", os.fsdecode(b"\xff"))
+
+
 def test_a_folder_with_a_hook_alone(db: Database, tmp_path: Path) -> None:
     (tmp_path / "post-apply.sql").write_text("SELECT 1;\n")
     assert migrate(db, "status", "--sql", tmp_path).stdout == ""

@@ -67,13 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:
         return 1  # the reader (head, less) has gone: what remains to be printed is nobody's loss
-    except OSError as error:
-        name = "standard output" if error is output.error else error.filename
-        where = f"{name}: " if name else ""
-        print(
-            f"migrate: {where}{error.strerror or error}\nMend that, and run it again.",
-            file=sys.stderr,
-        )
+    except (OSError, UnicodeError) as error:
+        where = "standard output" if error is output.error else getattr(error, "filename", None)
+        said = f"{where}: {error.strerror}" if where and isinstance(error, OSError) else error
+        print(f"migrate: {said}\nMend that, and run it again.", file=sys.stderr)
         return 1
     except Exception as error:
         if "psycopg2" not in type(error).__module__:

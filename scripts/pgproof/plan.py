@@ -195,11 +195,14 @@ def load(path: Path) -> dict[str, Any]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         fits = told["format"] == FORMAT and told["operation"] == "apply"
+        fits &= told.keys() >= {"pgproof", "parked"}
+        fits &= told["database"].keys() >= {"name", "applied", "owner", "fingerprint"}
+        fits &= all(step.keys() >= {"id", "checksums"} for step in told["migrations"])
     except OSError as error:
         raise UserError(
             f"{path}: {error.strerror}\nWrite it: migrate plan --out {path}", 2
         ) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         fits = False
     if not fits:
         raise UserError(f"{path} is no plan of an up\nWrite it: migrate plan --out {path}", 2)
