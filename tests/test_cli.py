@@ -518,7 +518,7 @@ def test_a_project_file_that_cannot_be_taken(
     assert message in done.stderr
 
 
-def test_a_folder_that_is_gone_and_a_program_that_is_not_there(
+def test_a_folder_that_is_gone_and_a_word_that_is_not_utf_8(
     db: Database, folder: Path, tmp_path: Path
 ) -> None:
     done = shell(db, folder, "mkdir $SQL/gone; cd $SQL/gone; rmdir $SQL/gone; $M up --sql $SQL")
@@ -580,6 +580,15 @@ def test_an_sql_error_of_a_rollback_names_its_file_and_line(db: Database, folder
     message = said(db, "down", "--sql", folder)
     assert "0003_plum.rollback.sql, line 4: division by zero" in message
     assert len(tables(db)) == 3
+
+
+def test_settings_of_yoyo_ini_hold_for_another_folder(db: Database, folder: Path) -> None:
+    ini = folder.parent / f"{folder.name}_project"
+    ini.mkdir()
+    (ini / "yoyo.ini").write_text("[DEFAULT]\nsources = nowhere\nlock_retries = some\n")
+    words = ("up", "--sql", folder)
+    assert "lock_retries=some is not a count" in said(db, *words, code=2, PGPROOF_PROJECT=str(ini))
+    migrate(db, *words, "--lock-retries", "1", PGPROOF_PROJECT=str(ini))
 
 
 def test_a_held_lock_is_named(db: Database, folder: Path) -> None:

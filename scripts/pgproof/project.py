@@ -93,25 +93,26 @@ class Project:
 def find(sql: str | None) -> Project:
     """Return the project: of the folder `sql` if given, else of the nearest yoyo.ini.
 
+    The settings are those of the latter in either case, as with yoyo itself.
     Raises UserError where there is neither, or yoyo.ini cannot be read.
     """
     try:
         here = Path.cwd()
     except FileNotFoundError:
         raise UserError("the current folder is gone\nChange to one that is there.", 2) from None
+    start = Path(os.environ.get("PGPROOF_PROJECT") or here).resolve()
+    inis = (folder / "yoyo.ini" for folder in (start, *start.parents))
+    found = next((_read(ini) for ini in inis if ini.is_file()), None)
     if sql is not None:
         folder = Path(sql).resolve()
-        return Project(folder.parent, (folder,))
-    root = os.environ.get("PGPROOF_PROJECT")
-    start = Path(root) if root else here
-    for folder in (start.resolve(), *start.resolve().parents):
-        if (folder / "yoyo.ini").is_file():
-            return _read(folder / "yoyo.ini")
-    raise UserError(
-        f"no yoyo.ini in {start} or above it\n"
-        "Run this inside the project, or name the folder of migrations with --sql.",
-        exit_code=2,
-    )
+        return Project(folder.parent, (folder,), found.settings if found else {})
+    if found is None:
+        raise UserError(
+            f"no yoyo.ini in {start} or above it\n"
+            "Run this inside the project, or name the folder of migrations with --sql.",
+            exit_code=2,
+        )
+    return found
 
 
 def _read(ini: Path) -> Project:
