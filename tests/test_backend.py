@@ -490,6 +490,44 @@ def test_baseline_records_a_schema_that_is_there(db: Database, folder: Path) -> 
     assert db.value("SELECT to_regclass('apple')") is None
 
 
+def test_baseline_takes_for_a_difference_what_drift_does(db: Database, tmp_path: Path) -> None:
+    """A login that may migrate and no more, its history aside, a role of no file, a later month."""
+    role, client = f"base_{db.dbname}", f"client_{db.dbname}"
+    folder = tmp_path / "sql"
+    folder.mkdir()
+    (tmp_path / "pyproject.toml").write_text('[tool.pgproof]\npartitioned = "s.log"\n')
+    forward = (
+        "CREATE SCHEMA s;\nCREATE TABLE s.log (at date) PARTITION BY RANGE (at);\n"
+        f"GRANT USAGE ON SCHEMA s TO {client};\n"
+    )
+    (folder / "0001_log.sql").write_text(forward)
+    (folder / "0001_log.rollback.sql").write_text("DROP SCHEMA s CASCADE;\n")
+    fails = "-- depends: 0001_log\nALTER TABLE absent.minded ADD x int;\n"
+    (folder / "0002_fails.sql").write_text(fails)
+    db.query(f"CREATE ROLE {client}; CREATE ROLE {role} LOGIN")
+    try:
+        db.query(
+            f'REVOKE ALL ON DATABASE "{db.dbname}" FROM PUBLIC;'
+            f'GRANT CONNECT, CREATE ON DATABASE "{db.dbname}" TO {role};'
+            f"CREATE SCHEMA hist AUTHORIZATION {role};"
+            f"GRANT USAGE, CREATE ON SCHEMA public TO {role};"
+            f"SET ROLE {role}; {forward} CREATE TABLE s.log_2026 PARTITION OF s.log "
+            "FOR VALUES FROM ('2026-01-01') TO ('2027-01-01'); RESET ROLE"
+        )
+        command = (*MIGRATE.program, "baseline", "--sql", str(folder))
+        words = (*command, "-d", f"{db.url}&user={role}&schema=hist", "--to")
+        said = run(*words, "2", environment=db.environment, code=1).stderr
+        assert "0002_fails fails in a scratch database: " in said
+        assert 'schema "absent" does not exist' in said
+        assert run(*words, "1", environment=db.environment).stdout == "recorded 0001_log\n"
+        assert db.query("SELECT migration_id FROM hist._yoyo_migration") == [("0001_log",)]
+    finally:
+        db.query(
+            f"DROP OWNED BY {role}, {client} CASCADE; DROP SCHEMA IF EXISTS s CASCADE;"
+            f"DROP ROLE {role}; DROP ROLE {client}"
+        )
+
+
 def test_unlock_never_breaks_a_live_lock(db: Database, folder: Path) -> None:
     MIGRATE.on(folder).up(db)
     unlock = (*MIGRATE.program, "unlock", "--sql", str(folder))

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from database import IDS, SQL, Database, run
+from pgproof import arguments
 from pgproof.cli import main
 from pgproof.server import Server, find_binaries
+from running import migrating, wait_until
 
 COMMANDS = (
     "up",
@@ -62,6 +65,15 @@ def tables(db: Database) -> list[str]:
     return [name for (name,) in found]
 
 
+def shell(db: Database, folder: Path, line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of sh, in which $M is the command without its words, and $SQL the folder."""
+    named = {"M": f"{sys.executable} -m pgproof", "SQL": str(folder)}
+    done = run("sh", "-c", line, environment={**db.environment, **named}, code=None)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    return done
+
+
 # What it does ---------------------------------------------------------------------------------
 
 
@@ -94,7 +106,66 @@ def test_one_line_a_migration_with_its_time(db: Database, folder: Path) -> None:
     assert done.stderr.startswith(f"database {db.dbname} on ")
     assert "rolled back 0003_plum [" in migrate(db, "down", "--sql", folder).stdout
     nothing = migrate(db, "up", "--to", "1", "--sql", folder)
-    assert nothing.stdout == "nothing to apply: 3 migrations known, none pending\n"
+    assert nothing.stdout == "nothing to apply: 3 migrations known, none pending up to 0001_apple\n"
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "error"),
+    [
+        (">/dev/full", 1, "No space left on device; all the rest was done"),
+        (">&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+        ("2>&-", 0, ""),
+        ("--json <&- 2>&-", 0, ""),
+    ],
+)
+def test_a_run_goes_on_whatever_becomes_of_what_it_prints(
+    out: str, code: int, error: str, db: Database, folder: Path
+) -> None:
+    done = shell(db, folder, f"$M up --sql $SQL {out}")
+    assert done.returncode == code
+    assert error in done.stderr
+    assert tables(db) == ["apple", "pear", "plum"]
+    if "json" in out:
+        assert len(json.loads(done.stdout)["applied"]) == 3
+    assert shell(db, folder, f"$M down --all --sql $SQL <&- {out}").returncode == 2
+    assert len(tables(db)) == 3
+
+
+def test_a_run_goes_on_when_its_reader_leaves(db: Database, folder: Path) -> None:
+    done = shell(db, folder, "{ $M up --sql $SQL; echo $? >&2; } | head -n 1")
+    assert done.stdout.startswith("applied 0001_apple")
+    assert done.stderr.endswith("Broken pipe; all the rest was done\n1\n")
+    assert tables(db) == ["apple", "pear", "plum"]
+
+
+def test_a_closed_input_and_a_full_output_are_told(db: Database, folder: Path) -> None:
+    done = shell(db, folder, "$M up --targets - --sql $SQL <&-")
+    assert (done.returncode, "names no database" in done.stderr) == (2, True)
+    done = shell(db, folder, "$M status --sql $SQL >/dev/full")
+    assert (done.returncode, "standard output: No space" in done.stderr) == (1, True)
+
+
+def test_an_interruption_claims_no_rollback_of_what_has_none(db: Database, folder: Path) -> None:
+    text = "-- transactional: false\nCREATE TABLE public.stays ();\nSELECT pg_sleep(60);\n"
+    (folder / "0004_stays.sql").write_text(text)
+    (folder / "0004_stays.rollback.sql").write_text("DROP TABLE public.stays;\n")
+    asleep = "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'"
+    with migrating(db, "up", folder=folder) as process:
+        assert wait_until(lambda: db.query(f"{asleep} AND datname = current_database()"), process)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "what ran in a transaction was rolled back\nOf a file that is not" in said
+    assert db.value("SELECT to_regclass('public.stays') IS NOT NULL")
+    assert "interrupted   0004_stays" in migrate(db, "status", "--sql", folder).stdout
+
+
+def test_a_name_that_cannot_be_printed(db: Database, tmp_path: Path) -> None:
+    for half in ("", ".rollback"):
+        (tmp_path / f"0001_caf\xe9{half}.sql").write_text("SELECT 1;")
+    done = migrate(db, "up", "--sql", tmp_path, PYTHONIOENCODING="ascii")
+    assert done.stdout.startswith(r"applied 0001_caf\xe9 [")
 
 
 def test_status_and_its_exit_code(db: Database, folder: Path) -> None:
@@ -179,6 +250,25 @@ def test_new_writes_the_next_pair(db: Database, folder: Path) -> None:
     migrate(db, "down", "--all", "--yes", "--sql", folder)
 
 
+def test_new_comes_after_what_yoyo_takes_and_depends_can_name(db: Database, folder: Path) -> None:
+    (folder / "0004_program.py").write_text("steps = []\n")
+    for name in ("0005 odd name", "post-apply"):
+        (folder / f"{name}.sql").write_text("SELECT 1;\n")
+    migrate(db, "new", "add", "fig", "--sql", folder)
+    assert "-- depends: 0004_program\n" in (folder / "0006_add_fig.sql").read_text()
+    migrate(db, "status", "--sql", folder)
+
+
+def test_new_writes_both_halves_or_none(db: Database, folder: Path) -> None:
+    (folder / "0004_fig.rollback.sql").write_text("-- somebody's\n")
+    assert "0004_fig.rollback.sql: File exists" in said(db, "new", "fig", "--sql", folder, code=1)
+    assert not (folder / "0004_fig.sql").exists()
+    assert (folder / "0004_fig.rollback.sql").read_text() == "-- somebody's\n"
+    for letters in (240, 300):
+        assert "cannot name" in said(db, "new", "a" * letters, "--sql", folder, code=2)
+    assert len(list(folder.iterdir())) == 7
+
+
 def test_new_begins_a_folder_at_one(db: Database, tmp_path: Path) -> None:
     migrate(db, "new", "first", "step", "--sql", tmp_path / "fresh")
     assert "depends" not in (tmp_path / "fresh" / "0001_first_step.sql").read_text()
@@ -211,6 +301,21 @@ def said(db: Database, *words: str | Path, code: int = 1, lines: int = 2, **vari
 def test_an_unknown_command_or_option_is_usage(db: Database) -> None:
     for words in (["sideways"], ["up", "--sideways"], [], ["down", "--steps", "0"]):
         assert migrate(db, *words, code=2).stderr.startswith("usage: migrate")
+
+
+@pytest.mark.parametrize("command", arguments.COMMANDS, ids=lambda command: command.name)
+def test_a_value_that_is_empty_is_usage(
+    command: arguments.Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as `--plan "$PLAN"` where PLAN is not set."""
+    options = {**command.options, **command.either, **arguments.SQL}
+    names = [name.split()[0] for name, how in options.items() if "action" not in how]
+    for name in names:
+        words = [command.name, name, ""] if name.startswith("-") else [command.name, ""]
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 2
+        assert re.search(f"argument (-d/)?({name}|NAME|ID)", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("wanted", ["0001_initial_shema", "initial", "initial_schema"])
@@ -255,7 +360,15 @@ def test_what_cannot_be_reached(
     [
         ("nonsense", "is not a URL"),
         ("mysql://root:hunter2@host/db", "begins with mysql://"),
+        ("host=h password=hunter2://x", "is not a URL"),
         ("postgresql://bob:hun/ter2@host/db", "an @ after its first /"),
+        ("postgresql://bob:hun@ter2@host/db", "more than one @"),
+        ("postgresql://bob:hun?ter2@host/db", "a ? before its @"),
+        ("postgresql://[::1/db?password=hunter2", "cannot be read"),
+        ("postgresql:///db?pass%77ord=hunter2%zz", "cannot be read"),
+        ("postgresql://bob:hun[ter2@no-such-host.invalid/db", "could not translate"),
+        ("postgresql://bob:hun[t]er2@no-such-host.invalid/db", "could not translate"),
+        ("postgresql://bob:hun\uff1ater2@no-such-host.invalid/db", "could not translate"),
         ("postgresql://bob:hunter2@host:port/db", 'invalid integer value "port"'),
         ("postgresql://bob:hunter2@host/db?nonsense=1", "cannot be read"),
         ("postgresql://bob:%zz@host/db", "cannot be read"),
@@ -264,16 +377,14 @@ def test_what_cannot_be_reached(
         ("postgresql://bob:hunter2@no-such-host.invalid/db", "could not translate"),
     ],
 )
-@pytest.mark.parametrize("way", ["option", "variable"])
+@pytest.mark.parametrize("way", [["up", "--database"], ["prove", "--on"], ["up"]])
 def test_a_bad_url_is_refused_and_no_password_shown(
-    url: str, cause: str, way: str, db: Database
+    url: str, cause: str, way: list[str], db: Database
 ) -> None:
-    if way == "option":
-        done = run(sys.executable, "-m", "pgproof", "up", "--database", url,
-                   environment=db.environment, code=None)  # fmt: skip
-    else:
-        done = run(sys.executable, "-m", "pgproof", "up",
-                   environment={**db.environment, "DATABASE_URL": url}, code=None)  # fmt: skip
+    words = [*way, url] if way[1:] else way
+    environment = db.environment if way[1:] else {**db.environment, "DATABASE_URL": url}
+    done = run(sys.executable, "-m", "pgproof", *words, environment=environment, code=None)
+    assert "Traceback" not in done.stderr
     assert done.returncode in (1, 2)
     assert cause in done.stderr
     for secret in ("hunter2", "ter2", "hun/"):
@@ -357,6 +468,77 @@ def test_a_file_that_cannot_be_read(
     assert tables(db) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("0002_pear.sql", "-- depends: 0003_plum\n", "on one another: 0002_pear, 0003_plum"),
+        ("0004_bad.py", "steps = (", "0004_bad.py cannot be loaded: SyntaxError: "),
+        ("0004_bad.py", "raise KeyError('x')", "cannot be loaded: KeyError: 'x'"),
+        ("0004_bad.py", "__depends__ = {'0009_x'}", "names a migration that is not there"),
+        (os.fsdecode(b"0004_\xe9.sql"), "SELECT 1;\n", r"the name 0004_\udce9 is not UTF-8"),
+        ("0003_plum.rollback.sql/x", "", "0003_plum.rollback.sql: Is a directory"),
+    ],
+    ids=["cycle", "syntax", "error", "__depends__", "name", "folder"],
+)
+def test_a_migration_that_cannot_be_taken(
+    name: str, text: str, message: str, db: Database, folder: Path
+) -> None:
+    path = folder / name
+    if "/" in name:
+        path.parent.unlink()
+        path.parent.mkdir()
+    path.write_text(text)
+    for command in ("up", "status"):
+        assert message in said(db, command, "--sql", folder, code=1)
+    assert tables(db) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tool = 1\n", ""),
+        ('[tool.pgproof]\npartitioned = ["public.a"]\n', "says is no text"),
+        ("[tool]\npgproof = 1\n", "says is no text"),
+        ("tool =", "Invalid value"),
+        (None, "pyproject.toml: Is a directory"),
+    ],
+)
+def test_a_project_file_that_cannot_be_taken(
+    text: str | None, message: str, db: Database, folder: Path
+) -> None:
+    sql = folder / "sql"
+    sql.mkdir()
+    (sql / "0001_one.sql").write_text("SELECT 1;\n")
+    path = folder / "pyproject.toml"
+    path.mkdir() if text is None else path.write_text(text)
+    done = run(sys.executable, "-m", "pgproof", "drift", "--sql", sql,
+               environment=db.environment, code=None)  # fmt: skip
+    assert done.returncode == (0 if not message else 1 if text is None else 2)
+    assert "Traceback" not in done.stderr
+    assert message in done.stderr
+
+
+def test_a_folder_that_is_gone_and_a_word_that_is_not_utf_8(
+    db: Database, folder: Path, tmp_path: Path
+) -> None:
+    done = shell(db, folder, "mkdir $SQL/gone; cd $SQL/gone; rmdir $SQL/gone; $M up --sql $SQL")
+    assert (done.returncode, "the current folder is gone" in done.stderr) == (2, True)
+    assert "surrogates not allowed" in said(db, "plan", "--parked", os.fsdecode(b"\xff"))
+
+
+def test_a_folder_with_a_hook_alone(db: Database, tmp_path: Path) -> None:
+    (tmp_path / "post-apply.sql").write_text("SELECT 1;\n")
+    assert migrate(db, "status", "--sql", tmp_path).stdout == ""
+    assert "none pending" in migrate(db, "up", "--sql", tmp_path).stdout
+
+
+def test_repair_passes_over_a_python_program(db: Database, folder: Path) -> None:
+    (folder / "0004_program.py").write_text("steps = []\n")
+    migrate(db, "up", "--sql", folder)
+    (folder / "0002_pear.sql").write_text("-- depends: 0001_apple\n-- edited\nSELECT 1;\n")
+    assert "adopted 0002_pear" in migrate(db, "repair", "--sql", folder).stdout
+
+
 def test_a_bad_name_for_a_new_migration(db: Database, folder: Path) -> None:
     assert "cannot name a migration" in said(db, "new", "../../etc", "--sql", folder, code=2)
     assert len(list(folder.iterdir())) == 6
@@ -398,6 +580,15 @@ def test_an_sql_error_of_a_rollback_names_its_file_and_line(db: Database, folder
     message = said(db, "down", "--sql", folder)
     assert "0003_plum.rollback.sql, line 4: division by zero" in message
     assert len(tables(db)) == 3
+
+
+def test_settings_of_yoyo_ini_hold_for_another_folder(db: Database, folder: Path) -> None:
+    ini = folder.parent / f"{folder.name}_project"
+    ini.mkdir()
+    (ini / "yoyo.ini").write_text("[DEFAULT]\nsources = nowhere\nlock_retries = some\n")
+    words = ("up", "--sql", folder)
+    assert "lock_retries=some is not a count" in said(db, *words, code=2, PGPROOF_PROJECT=str(ini))
+    migrate(db, *words, "--lock-retries", "1", PGPROOF_PROJECT=str(ini))
 
 
 def test_a_held_lock_is_named(db: Database, folder: Path) -> None:

@@ -600,7 +600,10 @@ def test_up_refuses_what_has_moved(
 def test_up_refuses_what_is_no_plan(live: Database, folder: Path) -> None:
     file = folder.parent / "plan.json"
     assert "No such file" in migrate(live, folder, "up", "--plan", file, code=2).stderr
-    for text in ("{", "[]", '{"format": 2, "operation": "apply"}'):
+    begun = '{"format": 1, "operation": "apply"'
+    for text in ("{", "[]", '{"format": 2, "operation": "apply"}', f"{begun}}}",
+                 f'{begun}, "pgproof": "0.1.0", "parked": null, "database": []}}',
+                 f'{begun}, "pgproof": "0.1.0", "parked": null, "database": {{}}}}'):  # fmt: skip
         file.write_text(text)
         assert "is no plan of an up" in migrate(live, folder, "up", "--plan", file, code=2).stderr
     down = planned(live, folder, "plan", "--down")

@@ -22,6 +22,7 @@ import pytest
 
 from database import ROOT, SQL, Database, run
 from pgproof import catalog, migrations, project, proof, report_proof, rows, scratch
+from pgproof.errors import UserError
 from pgproof.proof import Proof
 from planted import FOLDER, Based, Case, case, proved
 
@@ -149,6 +150,19 @@ def test_what_cannot_be_applied_is_passed_over(made: Based, tmp_path: Path) -> N
     assert 'relation "lib.two" does not exist' in errors[2]
     assert [cells(one) for one in (found[0], found[4])] == [("identical", "ok", "not shown")] * 2
     assert [bool(one.falls_short) for one in found] == [False, True, True, True, False]
+
+
+def test_sample_rows_are_read_as_psql_reads_them(made: Based, tmp_path: Path) -> None:
+    folder_of(tmp_path, _0001_day="ALTER TABLE lib.note ADD day date;",
+              _0001_day_back="ALTER TABLE lib.note DROP day;")  # fmt: skip
+    (tmp_path / "rows").mkdir()
+    sample = tmp_path / "rows" / "0001_day.sql"
+    sample.write_bytes(b"\xef\xbb\xbfUPDATE lib.note SET day = '2026-01-01';\r\n")
+    (day,) = proved(made, tmp_path)
+    assert day.falls_short == ("rows are lost",)
+    sample.write_bytes(b"-- \xe9")
+    with pytest.raises(UserError, match=r"rows/0001_day.sql: byte 3 .* is not UTF-8 text"):
+        proved(made, tmp_path)
 
 
 def test_one_fault_is_told_once(made: Based, tmp_path: Path) -> None:

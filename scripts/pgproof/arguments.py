@@ -23,11 +23,21 @@ def _positive(text: str) -> int:
     return number
 
 
+def _given(text: str) -> str:
+    """Refuse what a variable that is not set leaves: it would be taken for an option not given."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
 JSON: Options = {"--json": {"action": "store_true", "help": "print the result as JSON"}}
 OUTPUT: Options = {
     **JSON,
     "--markdown": {"action": "store_true", "help": "print the result as Markdown"},
     "--output": {"metavar": "FILE", "help": "write the result there"},
+}
+SQL: Options = {
+    "--sql": {"metavar": "FOLDER", "help": "the migrations (default: of yoyo.ini)"},
 }
 DATABASE: Options = {
     "--database -d": {
@@ -272,11 +282,9 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
             description=f"{command.does} Changes: {command.changes}.",
             epilog=f"{EXIT_CODES}. Example: {command.example}",
         )
-        for names, how in command.options.items():
-            sub.add_argument(*names.split(), **how)
-        if command.either:
-            group = sub.add_mutually_exclusive_group()
-            for names, how in command.either.items():
-                group.add_argument(*names.split(), **how)
-        sub.add_argument("--sql", metavar="FOLDER", help="the migrations (default: of yoyo.ini)")
+        either = sub.add_mutually_exclusive_group() if command.either else sub
+        for place, options in ((sub, command.options), (either, command.either), (sub, SQL)):
+            for names, how in options.items():
+                typed = how if "action" in how else {"type": _given, **how}
+                place.add_argument(*names.split(), **typed)
     return made

@@ -2,37 +2,44 @@
 
     migrate baseline --to 0001
 
-The files are applied to a scratch database; only where its catalog equals
+The files are applied to a scratch database; only where nothing is drift between its catalog and
 the live one's are they recorded as applied, without being run.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from pgproof import catalog, runner, scratch
+from pgproof import history, plan, rehearsal
 from pgproof.backend import PgproofBackend
-from pgproof.database import Database
 from pgproof.errors import UserError
 
 
-def difference(backend: PgproofBackend, files: Any, to: str, parked: str | None) -> list[str]:
+def difference(
+    backend: PgproofBackend, files: Any, to: str, parked: str | None, partitioned: Sequence[str]
+) -> tuple[list[str], list[str]]:
     """Return the unified diff from what the files up to `to` produce to the live catalog.
 
-    Raises UserError if one of them is recorded as applied already.
+    Then notes of what makes the comparison unsure; it is that of `plan.make`. Raises UserError if
+    one of the files is recorded as applied already, or cannot be applied.
     """
     chosen = _up_to(files, to)
-    records = backend.records()
-    if known := [m.id for m in chosen if m.id in records]:
+    live = plan.look(backend, parked)
+    if known := [m.id for m in chosen if m.id in live.records]:
         raise UserError(f"{known[0]} is recorded as applied\nSee migrate status.", exit_code=2)
-    major = backend.connection.server_version // 10000
-    with scratch.databases(major=major) as made:
-        target = Database(made.parameters(made.create()), "a scratch server")
-        with runner.open_backend(target, {}, {}) as replayed:
-            replayed.change(chosen, "apply")
-            produced = catalog.read(replayed.connection, parked=parked)
-    live = catalog.read(backend.connection, parked=parked)
-    if catalog.same_but_for_column_order(produced, live):
-        return []
-    return catalog.difference(produced, live, f"the files up to {to}", "the live database")
+    nothing = (datetime.now(UTC), None, None, None, None, None)
+    claimed = replace(live, records={m.id: history.Record(m.id, *nothing) for m in chosen})
+    with rehearsal.staged(backend, files, claimed, parked, lambda _: None, None) as stage:
+        for note in stage.notes:
+            id_, fails, error = note.partition(" is applied, but fails in scratch: ")
+            if fails:
+                raise UserError(
+                    f"{id_} fails in a scratch database: {error}\n"
+                    "Mend the file, or name the one before it; nothing was recorded."
+                )
+        found, _ = plan.compared(stage.lines, live.lines, partitioned, f"the files up to {to}")
+    return found, stage.notes
 
 
 def record(backend: PgproofBackend, files: Any, to: str) -> list[str]:

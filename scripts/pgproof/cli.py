@@ -2,13 +2,15 @@
 
     migrate up --database postgresql://owner@db.example/docs
 
-Exit codes: 0 done, 1 a difference or a failed migration, 2 usage. Results go to stdout,
+Exit codes: 0 done, 1 a difference or a failed migration, or a result that could not be printed,
+2 usage. Results go to stdout,
 progress and errors to stderr. Each command imports what it needs when it runs, so that
 `migrate --version` costs little more than Python itself.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -19,7 +21,7 @@ TYPE_CHECKING = False  # that of `typing`, whose import costs as much as all of 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any
+    from typing import Any, TextIO
 
     from pgproof import fleet
     from pgproof.backend import PgproofBackend
@@ -33,7 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; `argv` without the program's name, sys.argv's by default.
 
     Returns the exit code; an expected error is printed in a line or two, never as a traceback.
+    What changes a database goes on when nobody takes what it prints.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed: a connection would get its number, and its text
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
     words = sys.argv[1:] if argv is None else argv
     if list(words) == ["--version"]:
         print(f"migrate {__version__}")
@@ -45,16 +51,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A thousand files that were read are objects that stay: looking through them again and again
     # takes time, and finds nothing.
     gc.set_threshold(100_000)
+    sys.stderr = _Lasting(sys.stderr)
     arguments = parser(words).parse_args(words)
+    sys.stdout = output = _Lasting(sys.stdout, arguments.command in READERS)
     try:
-        return COMMANDS[arguments.command](arguments) or 0
+        code = COMMANDS[arguments.command](arguments) or 0
+        output.flush()
+        if output.error:
+            _tell(f"migrate: standard output: {output.error.strerror}; all the rest was done")
+            return code or 1
+        return code
     except UserError as error:
         wiped = "\r\x1b[K" if sys.stderr.isatty() else ""  # a line of progress, if there is one
         print(f"{wiped}migrate: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # The reader (head, less) has gone: what remains to be printed is nobody's loss.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1  # the reader (head, less) has gone: what remains to be printed is nobody's loss
+    except (OSError, UnicodeError) as error:
+        where = "standard output" if error is output.error else getattr(error, "filename", None)
+        said = f"{where}: {error.strerror}" if where and isinstance(error, OSError) else error
+        print(f"migrate: {said}\nMend that, and run it again.", file=sys.stderr)
         return 1
     except Exception as error:
         if "psycopg2" not in type(error).__module__:
@@ -67,7 +83,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("migrate: interrupted", file=sys.stderr)
         return 130
     except SystemExit as interrupted:
-        print("migrate: interrupted; what was unfinished was rolled back", file=sys.stderr)
+        print(
+            "migrate: interrupted; what ran in a transaction was rolled back\n"
+            "Of a file that is not transactional, migrate status tells whether it was.",
+            file=sys.stderr,
+        )
         return int(str(interrupted.code))
 
 
@@ -87,7 +107,8 @@ def _up(arguments: argparse.Namespace) -> int:
     backend = _backend(arguments, project)
     done = runner.up(backend, files, to, _teller(arguments, backend), check)
     if not done:
-        _say(arguments, f"nothing to apply: {_counted(files)} known, none pending")
+        reach = f" up to {to}" if to else ""
+        _say(arguments, f"nothing to apply: {_counted(files)} known, none pending{reach}")
     return _json(arguments, "applied", done)
 
 
@@ -185,7 +206,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
     project, files = _files(arguments)
     states = runner.status(_backend(arguments, project), files)
-    width = max(len(state.id) for state in states)
+    width = max((len(state.id) for state in states), default=0)
     for state in states:
         _say(arguments, f"{state.state:<12}  {state.id:<{width}}  {_details(state)}".rstrip())
     _json(arguments, "migrations", states)
@@ -270,7 +291,7 @@ def _repair(arguments: argparse.Namespace) -> None:
     project, files = _files(arguments)
     wanted = [migrations.find(name, [m.id for m in files]) for name in arguments.id]
     adopted = runner.repair(_backend(arguments, project), files, wanted)
-    sums = {migration.id: migration.checksums for migration in files}
+    sums = {migration.id: migration.checksums for migration in files if migration.is_raw_sql()}
     for record in adopted:
         print(f"adopted {record.id}, applied {record.applied_at:%Y-%m-%d %H:%M:%S} UTC")
         for half, then in (("forward", record.forward), ("rollback", record.rollback)):
@@ -288,7 +309,9 @@ def _baseline(arguments: argparse.Namespace) -> int:
     to = migrations.find(arguments.to, [m.id for m in files])
     backend = _backend(arguments, project)
     parked = arguments.parked or project.parked
-    difference = baseline.difference(backend, files, to, parked)
+    difference, notes = baseline.difference(backend, files, to, parked, project.partitioned)
+    for note in notes:
+        _tell(note)
     if difference:
         print("\n".join(difference))
         raise UserError(
@@ -309,7 +332,7 @@ def _prove(arguments: argparse.Namespace) -> int:
     project, files = _files(arguments)
     ids = [migration.id for migration in files]
     wanted = [migrations.find(name, ids) for name in arguments.id]
-    server = database.choose(arguments.on, dict).parameters if arguments.on else None
+    server = database.from_url(arguments.on, "--on").parameters if arguments.on else None
     width = max(len(text) for text in ("migration", *(wanted or ids)))
     is_plain = not (arguments.json or arguments.markdown)
     if is_plain:
@@ -494,6 +517,38 @@ def _counted(files: Any) -> str:
     return f"{len(files)} migration{'s' if len(files) != 1 else ''}"
 
 
+class _Lasting:
+    """A stream that a run outlives: where it cannot be written, the rest goes nowhere.
+
+    `error` is why. With `stops` the error is raised as well.
+    """
+
+    def __init__(self, stream: TextIO, stops: bool = False) -> None:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no name is too odd to be printed
+        self._stream = stream
+        self._stops = stops
+        self.error: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        self._try(self._stream.write, text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, act: Callable[..., object], *arguments: str) -> None:
+        try:
+            act(*arguments)
+        except OSError as error:
+            self.error = error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            if self._stops:
+                raise
+
+
 def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -532,6 +587,7 @@ def _json(arguments: argparse.Namespace, name: str, rows: Iterable[Any]) -> int:
     return 0
 
 
+READERS = ("status", "plan", "drift", "history", "prove")  # what changes no database
 COMMANDS: dict[str, Callable[[argparse.Namespace], int | None]] = {
     "up": _up,
     "down": _down,

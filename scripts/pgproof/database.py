@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import psycopg2
 from psycopg2.extensions import parse_dsn
@@ -72,7 +72,8 @@ def choose(option: str | None, embedded: Callable[[], Mapping[str, str]]) -> Dat
 def from_url(url: str, named_by: str) -> Database:
     """Read a URL, with parameters of ours in it; UserError for one that libpq cannot read."""
     scheme, _, rest = url.partition("://")
-    if not rest and url.rstrip(":/") not in ("postgresql", "postgres"):
+    is_named = bool(rest and re.fullmatch(r"[\w+.-]+", scheme))  # else it may hold a password
+    if not is_named and url.rstrip(":/") not in ("postgresql", "postgres"):
         raise UserError(
             f"{named_by} is not a URL\nWrite it as postgresql://USER@HOST:PORT/NAME.", exit_code=2
         )
@@ -83,28 +84,32 @@ def from_url(url: str, named_by: str) -> Database:
             "Only PostgreSQL is served: postgresql://USER@HOST:PORT/NAME.",
             exit_code=2,
         )
-    parts = urlsplit(f"postgresql://{rest}")
-    if "@" in parts.path:
-        # libpq would take a part of the password for the port, and print it.
-        raise UserError(
-            f"{named_by} has an @ after its first /\n"
-            "Write a / in the password as %2F; better, keep the password in ~/.pgpass.",
-            exit_code=2,
-        )
-    if parts.fragment:
-        raise UserError(
-            f"{named_by} has a #, which ends a URL\n"
-            "Write it as %23; better, keep the password in ~/.pgpass.",
-            exit_code=2,
-        )
-    settings = {n: v for n, v in parse_qsl(parts.query) if n in SETTINGS}
+    # libpq ends the login at the first @ that no / comes before, and quotes what it takes for a
+    # host or a port: of a password that it so cuts in two, nothing may get there.
+    before, at, after = rest.partition("/")[0].partition("@")
+    for is_odd, told, mend in (
+        ("#" in rest, "a #, which ends a URL", "it as %23"),
+        ("@" in after, "more than one @", "an @ in the password as %40"),
+        (at and "?" in before, "a ? before its @", "a ? in the password as %3F"),
+        (
+            "@" in rest.partition("?")[0].partition("/")[2],
+            "an @ after its first /",
+            "a / in the password as %2F",
+        ),
+    ):
+        if is_odd:
+            raise UserError(
+                f"{named_by} has {told}\nWrite {mend}; better, keep the password in ~/.pgpass.", 2
+            )
+    place, _, query = rest.partition("?")
+    settings = {n: v for n, v in parse_qsl(query) if n in SETTINGS}
     # What is not ours goes to libpq letter for letter: it does not read + as a blank.
-    query = "&".join(p for p in parts.query.split("&") if p.partition("=")[0] not in SETTINGS)
+    query = "&".join(p for p in query.split("&") if p.partition("=")[0] not in SETTINGS)
     try:
-        parameters = parse_dsn(f"postgresql://{parts.netloc}{parts.path}?{query}".rstrip("?"))
-    except psycopg2.ProgrammingError as error:
+        parameters = parse_dsn(f"postgresql://{place}?{query}".rstrip("?"))
+    except (psycopg2.ProgrammingError, ValueError) as error:  # the latter where it is not UTF-8
         # libpq quotes what it cannot read, and that may be the password.
-        said = "" if "@" in url or "password" in url else f": {str(error).strip()}"
+        said = "" if "@" in url or "password" in unquote(url) else f": {str(error).strip()}"
         raise UserError(
             f"{named_by} cannot be read{said}\n"
             "Write it as postgresql://USER@HOST:PORT/NAME, odd characters as %XX.",
@@ -115,15 +120,14 @@ def from_url(url: str, named_by: str) -> Database:
 
 def shown(url: str) -> str:
     """Return a URL that `from_url` has read, without its passwords."""
-    parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
+    place, _, query = url.partition("?")
     told = [
         pair
-        for pair in parts.query.split("&")
+        for pair in query.split("&")
         if unquote(pair.partition("=")[0]) not in ("password", "sslpassword")
     ]
-    query = f"?{'&'.join(told)}" if any(told) else ""
-    return f"{parts.scheme}://{login.partition(':')[0]}{at}{host}{parts.path}{query}"
+    shown_place = re.sub(r"(?<=://)([^:@/]*):[^@/]*@", r"\1@", place)
+    return f"{shown_place}?{'&'.join(told)}" if any(told) else shown_place
 
 
 def refused(error: Exception) -> UserError:

@@ -38,7 +38,7 @@ _FORK = multiprocessing.get_context("fork")
 Running = dict[Connection, tuple[int, ForkProcess]]  # the line and the process, by the pipe from it
 
 _COMMENT = re.compile(r"(^|\s)#.*")
-_SERVICE = re.compile(r"[^\s:/@=]+")
+_SERVICE = re.compile(r"[^\s:/@=\0]+")
 _PLACE = ("service", "host", "hostaddr", "port", "dbname")  # what tells one database from another
 
 
@@ -127,7 +127,7 @@ def _text(path: str, place: str) -> str:
 
 
 def _target(word: str, line: int, named_by: str) -> Target:
-    if "://" in word and not re.search(r"\s", word):
+    if "://" in word and not re.search(r"[\s\0]", word):
         way = database.from_url(word, named_by)
         Settings.take(dict(way.settings))
         return Target(database.shown(word), line, way)
@@ -141,8 +141,11 @@ def _target(word: str, line: int, named_by: str) -> Target:
 
 
 def _place_of(target: Target) -> tuple[str | None, ...]:
-    usual = {"port": os.environ.get("PGPORT", "5432")}
-    return tuple(target.database.parameters.get(name, usual.get(name)) for name in _PLACE)
+    told = target.database.parameters
+    # A database that nobody names is called as its user is.
+    name = os.environ.get("PGDATABASE", told.get("user"))
+    usual = {"port": os.environ.get("PGPORT", "5432"), "dbname": name}
+    return tuple(told.get(part, usual.get(part)) for part in _PLACE)
 
 
 # The run ----------------------------------------------------------------------------------------

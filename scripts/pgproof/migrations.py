@@ -8,6 +8,7 @@ Nothing here talks to a database.
 import difflib
 import glob
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -19,13 +20,14 @@ from typing import Any
 import yoyo
 from yoyo.exceptions import BadMigration, MigrationConflict
 from yoyo.migrations import Migration, topological_sort
+from yoyo.topologicalsort import CycleError
 
 from pgproof import statements
 from pgproof.errors import UserError
 
 ROLLBACK_SUFFIX = ".rollback.sql"
 _NUMBERED = re.compile(r"(\d+)_\w+\Z", re.ASCII)
-_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_NAME = re.compile(r"[a-z][a-z0-9_]{,99}\Z")
 
 # What a header promises.
 _WORD = re.compile(r"([A-Z][a-z]*|depends|transactional): *(.*)")
@@ -76,6 +78,8 @@ def read(folders: Sequence[Path]) -> Any:
         found = yoyo.read_migrations(*(glob.escape(str(folder)) for folder in folders))
     except MigrationConflict as error:
         raise UserError(f"two migrations are called {error}\nRename one of them.") from None
+    except UnicodeEncodeError as error:
+        raise UserError(f"the name {error.object} is not UTF-8\nRename that file.") from None
     if not found and not found.post_apply:
         raise UserError(
             f"no migration in {', '.join(map(str, folders))}\nMake the first one: migrate new NAME",
@@ -86,11 +90,18 @@ def read(folders: Sequence[Path]) -> Any:
 
 
 def ordered(found: Any) -> Any:
-    """Return the same list in yoyo's order: by name, then by `depends`."""
+    """Return the same list in yoyo's order: by name, then by `depends`; UserError for a cycle."""
+    return found.replace(_sorted(found))
+
+
+def _sorted(found: Sequence[Any]) -> list[Any]:
     try:
-        return found.replace(topological_sort(found))
-    except BadMigration as error:
-        raise UserError(f"{error}\nMend their `-- depends:` lines.") from None
+        return list(topological_sort(found))
+    except CycleError as error:
+        raise UserError(
+            f"these depend on one another: {', '.join(m.id for m in error.args[1])}\n"
+            "Mend their `-- depends:` lines."
+        ) from None
 
 
 def all_beside(found: Sequence[Any]) -> list[Any]:
@@ -117,7 +128,7 @@ def all_beside(found: Sequence[Any]) -> list[Any]:
     if names >= {m.id for m in found} and len(found) == sum(
         not name.endswith(".rollback") and not name.startswith("post-apply") for name in names
     ):
-        return list(topological_sort(found))
+        return _sorted(found)
     return list(read([Path(folder) for folder in folders]))
 
 
@@ -132,9 +143,29 @@ def prepare(found: Sequence[Any], known: Mapping[str, Any] | None = None) -> Non
         known = Migration._Migration__all_migrations
     for migration in (*found, *getattr(found, "post_apply", ())):
         if not migration.is_raw_sql():
-            migration.load()
+            _load(migration)
         elif not hasattr(migration, "forward"):
             _prepare(migration, known)
+
+
+def _load(migration: Any) -> None:
+    """Load a migration that is a Python program; UserError, where yoyo logs a traceback."""
+    yoyos = logging.getLogger("yoyo.migrations")
+    yoyos.disabled = True
+    try:
+        migration.load()
+    except (BadMigration, UnicodeError) as error:
+        why = error.args[-1] if isinstance(error, BadMigration) else error
+        told = (
+            f"{type(why).__name__}: {why}"
+            if isinstance(why, Exception)
+            else "its __depends__ names a migration that is not there"
+        )
+        raise UserError(
+            f"{shown(migration.path)} cannot be loaded: {told}\nMend that program."
+        ) from None
+    finally:
+        yoyos.disabled = False
 
 
 def _prepare(migration: Any, known: Mapping[str, Any]) -> None:
@@ -266,27 +297,42 @@ def _nearest(wanted: str, ids: Sequence[str]) -> str:
 def new(folder: Path, name: str) -> tuple[Path, Path]:
     """Write the two files of a new migration with the next number, and return their paths.
 
-    Raises UserError for a name that is not lower_case_words.
+    Raises UserError for a name that is not a few lower_case_words; of an OSError nothing is left.
     """
     name = name.strip().lower().replace(" ", "_").replace("-", "_")
     if not _NAME.match(name):
         raise UserError(
             f"{name!r} cannot name a migration\n"
-            "Use lower-case words: migrate new add_document_status",
+            "Use a few lower-case words: migrate new add_document_status",
             exit_code=2,
         )
     folder.mkdir(parents=True, exist_ok=True)
-    ids = sorted(p.stem for p in folder.glob("*.sql") if not p.name.endswith(ROLLBACK_SUFFIX))
-    numbers = [int(match[1]) for i in ids if (match := _NUMBERED.match(i))]
+    ids = sorted(
+        path.stem
+        for path in folder.iterdir()
+        if path.suffix in (".sql", ".py")
+        and not path.name.endswith(ROLLBACK_SUFFIX)
+        and not path.name.startswith(("post-apply", "_"))
+    )
+    numbers = [int(match[0]) for i in ids if (match := re.match(r"\d+", i, re.ASCII))]
     migration_id = f"{max(numbers, default=0) + 1:04d}_{name}"
-    depends = f"-- depends: {ids[-1]}\n" if ids else ""
+    before = [i for i in ids if " " not in i]  # `depends` is split there
+    depends = f"-- depends: {before[-1]}\n" if before else ""
     forward = folder / f"{migration_id}.sql"
     rollback = folder / f"{migration_id}{ROLLBACK_SUFFIX}"
-    # "x": a file that is there already is somebody's work.
-    with forward.open("x", encoding="utf-8") as file:
-        file.write(_FORWARD_TEMPLATE.format(depends=depends))
-    with rollback.open("x", encoding="utf-8") as file:
-        file.write(_ROLLBACK_TEMPLATE.format(name=migration_id))
+    made = list[Path]()
+    try:
+        for path, text in (
+            (forward, _FORWARD_TEMPLATE.format(depends=depends)),
+            (rollback, _ROLLBACK_TEMPLATE.format(name=migration_id)),
+        ):
+            with path.open("x", encoding="utf-8") as file:  # what is there is somebody's work
+                made.append(path)
+                file.write(text)
+    except OSError:
+        for path in made:
+            path.unlink()
+        raise
     return forward, rollback
 
 

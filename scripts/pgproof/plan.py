@@ -76,18 +76,13 @@ def make(
     while a statement takes long. Raises UserError where no scratch database can be made.
     """
     tell("reading the live database")
-    live = _look(backend, parked)
+    live = look(backend, parked)
     chosen = _chosen(backend, files, live, operation)
     refusal = _refusal(backend, files, chosen, live, operation)
     notes, steps = list(_doubts(history.states(files, live.records, live.begun))), list[Step]()
     with rehearsal.staged(backend, files, live, parked, tell, on_wait) as stage:
-        made, found = (
-            catalog.without_partitions(lines, partitioned) for lines in (stage.lines, live.lines)
-        )
-        found = catalog.without_access(found, made)
-        drift = catalog.difference(made, found, "the applied files", "the live database")
-        if drift and catalog.same_but_for_column_order(made, found):
-            drift = []
+        drift, is_reordered = compared(stage.lines, live.lines, partitioned, "the applied files")
+        if is_reordered:
             notes.append("columns stand in another order than the files would put them")
         for migration, way in chosen:
             tell(f"trying {migration.id}")
@@ -108,6 +103,21 @@ def make(
     )
 
 
+def compared(
+    made: Sequence[str], found: Sequence[str], partitioned: Sequence[str], name: str
+) -> tuple[list[str], bool]:
+    """Return the unified diff from the catalog that files (`name`) make to that of a live database.
+
+    The partitions of the tables `partitioned` are no difference, nor is the order of columns,
+    of which the second value tells, nor who may enter the database, unless a file says so.
+    """
+    made, found = (catalog.without_partitions(lines, partitioned) for lines in (made, found))
+    found = catalog.without_access(found, made)
+    if catalog.same_but_for_column_order(made, found):
+        return [], made != found
+    return catalog.difference(made, found, name, "the live database"), False
+
+
 def fingerprint(name: str, records: Mapping[str, history.Record], lines: Sequence[str]) -> str:
     """Return the SHA-256 of a database's name, what is applied there, and its catalog."""
     applied = sorted((r.id, r.forward, r.rollback) for r in records.values())
@@ -117,7 +127,8 @@ def fingerprint(name: str, records: Mapping[str, history.Record], lines: Sequenc
 # The live database ---------------------------------------------------------------------------
 
 
-def _look(backend: PgproofBackend, parked: str | None) -> Live:
+def look(backend: PgproofBackend, parked: str | None) -> Live:
+    """Read the live database; UserError while another run is changing it."""
     with backend.connection.cursor() as cursor:
         cursor.execute(_LIVE, [backend.home])
         ((name, version, owner, roles),) = cursor.fetchall()
@@ -184,11 +195,14 @@ def load(path: Path) -> dict[str, Any]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         fits = told["format"] == FORMAT and told["operation"] == "apply"
+        fits &= told.keys() >= {"pgproof", "parked"}
+        fits &= told["database"].keys() >= {"name", "applied", "owner", "fingerprint"}
+        fits &= all(step.keys() >= {"id", "checksums"} for step in told["migrations"])
     except OSError as error:
         raise UserError(
             f"{path}: {error.strerror}\nWrite it: migrate plan --out {path}", 2
         ) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         fits = False
     if not fits:
         raise UserError(f"{path} is no plan of an up\nWrite it: migrate plan --out {path}", 2)

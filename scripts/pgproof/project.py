@@ -40,20 +40,24 @@ class Project:
         `parked` is the schema where rollbacks park rows, `rows` the folder of sample rows, `name`
         what heads its documents, `partitioned` the tables whose partitions come and go by
         themselves, `options` what the sessions of a proof start with. Raises UserError for a file
-        that is no TOML.
+        that is no TOML, and for what is no text.
         """
         import tomllib
 
         path = self.root / "pyproject.toml"
         try:
-            found: Mapping[str, str] = (
-                tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("pgproof", {})
-            )
+            found = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
         except FileNotFoundError:
             return {}
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: {error}\nMend the file.", exit_code=2) from None
-        return found
+        own = found.get("pgproof", {}) if isinstance(found, dict) else {}
+        if not isinstance(own, dict) or not all(isinstance(text, str) for text in own.values()):
+            raise UserError(
+                f'{path}: what [tool.pgproof] says is no text\nWrite it in quotes: name = "word".',
+                2,
+            )
+        return own
 
     @property
     def parked(self) -> str | None:
@@ -89,21 +93,26 @@ class Project:
 def find(sql: str | None) -> Project:
     """Return the project: of the folder `sql` if given, else of the nearest yoyo.ini.
 
+    The settings are those of the latter in either case, as with yoyo itself.
     Raises UserError where there is neither, or yoyo.ini cannot be read.
     """
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise UserError("the current folder is gone\nChange to one that is there.", 2) from None
+    start = Path(os.environ.get("PGPROOF_PROJECT") or here).resolve()
+    inis = (folder / "yoyo.ini" for folder in (start, *start.parents))
+    found = next((_read(ini) for ini in inis if ini.is_file()), None)
     if sql is not None:
         folder = Path(sql).resolve()
-        return Project(folder.parent, (folder,))
-    root = os.environ.get("PGPROOF_PROJECT")
-    start = Path(root) if root else Path.cwd()
-    for folder in (start.resolve(), *start.resolve().parents):
-        if (folder / "yoyo.ini").is_file():
-            return _read(folder / "yoyo.ini")
-    raise UserError(
-        f"no yoyo.ini in {start} or above it\n"
-        "Run this inside the project, or name the folder of migrations with --sql.",
-        exit_code=2,
-    )
+        return Project(folder.parent, (folder,), found.settings if found else {})
+    if found is None:
+        raise UserError(
+            f"no yoyo.ini in {start} or above it\n"
+            "Run this inside the project, or name the folder of migrations with --sql.",
+            exit_code=2,
+        )
+    return found
 
 
 def _read(ini: Path) -> Project:

@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg2
 
-from pgproof import catalog, migrations, refusals, rows, runner, trace
+from pgproof import catalog, migrations, refusals, rows, runner, statements, trace
 from pgproof.backend import PgproofBackend
 from pgproof.database import Database
 from pgproof.errors import UserError
@@ -113,7 +113,8 @@ def prove(
 
     `samples` is the folder of sample rows, `parked` the schema where rollbacks keep rows; `begun`
     is called with the id of each before it is tried. A migration that cannot be applied is
-    reported, and the rest goes on without it. Raises UserError where the server fails.
+    reported, and the rest goes on without it. Raises UserError where the server fails, and for
+    sample rows that are not UTF-8.
     """
     head = made.create()
     with _opened(made, head) as backend:
@@ -122,6 +123,7 @@ def prove(
         begun(migration.id)
         started = time.perf_counter()
         is_wanted = not wanted or migration.id in wanted
+        sample = _text(samples / f"{migration.id}.sql")
         proof = Proof(migration.id, grade=migrations.promise(migration).grade)
         # What fails outside a transaction leaves something behind.
         spare = None if migration.use_transactions else made.copy(head)
@@ -130,7 +132,7 @@ def prove(
             with _opened(made, head) as backend:
                 effects = _apply(backend, migration)
                 first = None
-                if sample := _text(samples / f"{migration.id}.sql"):
+                if sample:
                     first = rows.read(backend.connection)
                     unfit = _put_in(made.parameters(head), *sample)
                 after = _state(backend, parked)
@@ -203,7 +205,7 @@ def _apply(backend: PgproofBackend, migration: Any) -> list[trace.Effect]:
 def _text(path: Path) -> tuple[Path, str] | None:
     """Return a file's path and text, or None where there is none."""
     try:
-        return path, path.read_text(encoding="utf-8")
+        return path, statements.decode(path.read_bytes(), path)
     except FileNotFoundError:
         return None
 
