@@ -132,6 +132,14 @@ def test_a_run_goes_on_whatever_becomes_of_what_it_prints(
     assert len(tables(db)) == 3
 
 
+def test_a_program_that_is_started_finds_no_stream_closed(db: Database, tmp_path: Path) -> None:
+    (tmp_path / "0001_child.py").write_text(
+        "import subprocess, sys\n"
+        "subprocess.run([sys.executable, '-c', 'import sys; sys.stderr.fileno()'], check=True)\n"
+    )
+    assert shell(db, tmp_path, "$M up --sql $SQL 2>&-").stdout.startswith("applied 0001_child")
+
+
 def test_a_run_goes_on_when_its_reader_leaves(db: Database, folder: Path) -> None:
     done = shell(db, folder, "{ $M up --sql $SQL; echo $? >&2; } | head -n 1")
     assert done.stdout.startswith("applied 0001_apple")

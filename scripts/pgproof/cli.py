@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed: a connection would get its number, and its text
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
+            os.set_inheritable(getattr(sys, name).fileno(), True)
     words = sys.argv[1:] if argv is None else argv
     if list(words) == ["--version"]:
         print(f"migrate {__version__}")
