@@ -16,6 +16,7 @@ from psycopg2.extensions import connection
 
 from pgproof import database, migrations, runner
 from pgproof.backend import PgproofBackend
+from pgproof.server import Server
 
 ROOT = Path(__file__).parent.parent
 SQL = ROOT / "sql"
@@ -46,6 +47,12 @@ class Database:
     password: str | None
     dbname: str
     _connections: list[connection] = field(default_factory=list)
+
+    @classmethod
+    def on(cls, server: Server, dbname: str = "postgres") -> "Database":
+        """Return a database of an embedded server, as its superuser."""
+        told = server.parameters(dbname)
+        return cls(told["host"], told["port"], told["user"], None, dbname)
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -65,11 +65,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Database]:
     server = Server(scratch_folder(), bindir, UNSAFE_BUT_FAST)
     server.start()
     try:
-        parameters = server.parameters()
-        Path(parameters["host"]).chmod(0o711)  # for the user of the Dockerfile
-        made = Database(
-            parameters["host"], str(parameters["port"]), parameters["user"], None, "postgres"
-        )
+        made = Database.on(server)
+        Path(made.host).chmod(0o711)  # for the user of the Dockerfile
         made.query("CREATE DATABASE docs")
         made.close()
         made = replace(made, dbname="docs", _connections=[])

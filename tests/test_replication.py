@@ -41,8 +41,7 @@ class Sides:
     def create(self, side: str, name: str) -> Database:
         server = self.servers[side]
         server.create_database(name)
-        told = server.parameters(name)
-        return Database(told["host"], told["port"], told["user"], None, name)
+        return Database.on(server, name)
 
     def copy_roles(self) -> None:
         """As the message of `replicate check` says."""

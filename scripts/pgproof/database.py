@@ -115,6 +115,8 @@ def from_url(url: str, named_by: str) -> Database:
             "Write it as postgresql://USER@HOST:PORT/NAME, odd characters as %XX.",
             exit_code=2,
         ) from None
+    if "host" in parameters:
+        parameters.setdefault("hostaddr", "")  # or that of PGHOSTADDR would go before it
     return Database(parameters, named_by, settings)
 
 

@@ -657,7 +657,7 @@ def test_after_a_crash_of_the_server_the_next_run_converges(
             time.sleep(0.005)
 
     def connected() -> Database:
-        return Database(**{**own_server.parameters(), "password": None})
+        return Database.on(own_server)
 
     own_server.start()
     trial = Trial(connected(), runs, tmp_path, kind, way)
