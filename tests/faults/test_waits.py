@@ -377,7 +377,9 @@ def test_a_lock_timeout_of_pgoptions_goes_before_the_default(
     runner: Runner, db: Database, folder: Path
 ) -> None:
     write(folder, "0001_tell", LOCK_TIMEOUT)
-    done = runner.on(folder).up(db, PGOPTIONS="-c lock_timeout=1s")
+    # Where no yoyo.ini gives one, as this project's does.
+    elsewhere = str(folder)
+    done = runner.on(folder).up(db, PGOPTIONS="-c lock_timeout=1s", PGPROOF_PROJECT=elsewhere)
     assert "lock_timeout is 1s\n" in done.stderr
 
 
