@@ -217,6 +217,7 @@ CREATE FUNCTION docmeta.seal_audit_log(patience interval DEFAULT '10 s')
     SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     SET enable_sort = off
+    SET jit = off
 AS $seal$
 #variable_conflict use_column
 DECLARE
@@ -291,7 +292,7 @@ BEGIN
         LOOP
             -- Up the key, which enable_sort sees to: the statistics are of before these
             -- entries, and by them it would seem cheaper to sort all that are left, for
-            -- each seal anew.
+            -- each seal anew. What cannot but sort would then look worth compiling.
             SELECT count(*), max(next.id) INTO number, through
             FROM (
                 SELECT entry.id FROM docmeta.audit_log AS entry
